@@ -25,7 +25,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The answer to one statement: rows as tuples in the order of `columns`; `changes` counts what triggers changed too."""
+    """The answer to one statement: rows in the order of `columns`; `changes` counts what triggers changed too."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Value, ...]]
@@ -36,7 +36,7 @@ class Rows:
 
 
 class DatabaseError(Exception):
-    """A statement failed; the whole batch is rolled back. `str(error)` is SQLite's message, e.g. what a trigger raised."""
+    """A statement failed; the whole batch is rolled back. `str(error)` is SQLite's message, a trigger's included."""
 
 
 class DatabaseBusyError(DatabaseError):

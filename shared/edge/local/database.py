@@ -46,7 +46,7 @@ class SqliteDatabase:
         connection.execute("pragma busy_timeout = 0")
 
     async def batch(self, statements: Sequence[Statement]) -> list[Rows]:
-        """All statements in one transaction. Raises DatabaseError, and DatabaseBusyError after five seconds of waiting."""
+        """All statements in one transaction. Raises DatabaseError; DatabaseBusyError after five seconds of waiting."""
         for statement in statements:
             try:
                 check_statement(statement.sql, statement.params)
