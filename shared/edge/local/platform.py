@@ -12,7 +12,6 @@ from shared.edge.local.database import SqliteDatabase
 from shared.edge.local.http import LocalHttp
 from shared.edge.local.simulated import SimulatedAi
 from shared.edge.ports import Ai, Database, Json, Log, Platform
-from shared.prices.book import load_book
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def build_platform(
             case "plain_text" | "secret_text":
                 text[binding["name"]] = binding["text"]
             case "ai":
-                ai = local_ai(http, environ) or SimulatedAi(SystemClock(), _workers_ai_models())
+                ai = local_ai(http, environ) or SimulatedAi(SystemClock())
             case other:
                 raise ValueError(f"binding {binding['name']}: the twin's edge has no type {other!r} yet")
     return LocalPlatform(
@@ -75,11 +74,6 @@ def build_platform(
         http,
         tuple(opened),
     )
-
-
-def _workers_ai_models() -> list[str]:
-    """The names that the simulated models answer to: Workers AI's own, as the price book has them."""
-    return [entry.upstream_model for entry in load_book() if entry.provider == "workers_ai"]
 
 
 def _reader(folder: Path) -> Callable[[str], bytes]:
