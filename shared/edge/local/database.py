@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from shared.edge.local.d1_rules import D1RuleError, check_statement
+from shared.edge.local.d1_rules import D1RuleError, apply_limits, check_statement
 from shared.edge.ports import DatabaseBusyError, DatabaseError, Rows, Statement, Value
 
 BUSY_SECONDS = 5.0
@@ -44,6 +44,7 @@ class SqliteDatabase:
         connection.execute(f"pragma synchronous = {'full' if durability == 'full' else 'normal'}")
         connection.execute("pragma foreign_keys = on")
         connection.execute("pragma busy_timeout = 0")
+        apply_limits(connection)
 
     async def batch(self, statements: Sequence[Statement]) -> list[Rows]:
         """All statements in one transaction. Raises DatabaseError; DatabaseBusyError after five seconds of waiting."""
@@ -62,7 +63,7 @@ class SqliteDatabase:
                     raise DatabaseError(str(error)) from error
                 if time.monotonic() > deadline:
                     raise DatabaseBusyError(f"database is locked after {BUSY_SECONDS:.0f} s of waiting") from error
-            except (OverflowError, UnicodeEncodeError) as error:
+            except (OverflowError, UnicodeEncodeError, ValueError) as error:
                 raise DatabaseError(f"D1_TYPE_ERROR: {error}") from error
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.05)
@@ -83,6 +84,9 @@ class SqliteDatabase:
 
     def _execute(self, statement: Statement) -> Rows:
         before = self._connection.total_changes
+        for value in statement.params:
+            if type(value) is int and not -EXACT_INTEGER <= value <= EXACT_INTEGER:
+                raise ValueError(f"{value} is beyond 2^53; bind it as text")
         cursor = self._connection.execute(statement.sql, tuple(statement.params))
         if cursor.description is None:
             return Rows((), [], self._connection.total_changes - before)

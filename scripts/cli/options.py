@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_STATE = ROOT / ".serai"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def state_option(command: Command) -> Command:
+    return click.option(
+        "--state",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_STATE,
+        show_default=".serai beside the project",
+        help="Where the twin keeps everything.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a script to read.")(command)
+
+
+def tenants_option(command: Command) -> Command:
+    return click.option(
+        "--tenants",
+        multiple=True,
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder of tenant files; may be given several times.  [default: tenants/ and tenants/examples/]",
+    )(command)
+
+
+def providers_option(command: Command) -> Command:
+    return click.option(
+        "--providers",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=ROOT / "infra" / "providers.yaml",
+        show_default="infra/providers.yaml",
+        help="The operator's model providers.",
+    )(command)
