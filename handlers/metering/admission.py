@@ -61,6 +61,8 @@ class Held:
     hold_nano_usd: int
     ratelimit: dict[str, str] = field(default_factory=dict[str, str])
     """`x-ratelimit-*` headers after this hold."""
+    key_unused: bool = False
+    """Whether settling notes the key's use: it was not used in the last minute."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,29 @@
 """Hold and settle: nothing lost, nothing overspent. One ledger per tenant database (docs/metering.md)."""
 
-from handlers.metering.admission import Admission, Held, Outcome
-from shared.edge.ports import Database
+import json
+import re
+
+from handlers.errors import ApiError
+from handlers.metering.admission import Admission, Attempt, Held, Outcome, Principal
+from handlers.metering.expiry import expire
+from handlers.metering.limits import caps_of, end_user_scope
+from handlers.metering.measure import measure, worst_nano_usd
+from handlers.metering.retention import prune_sometimes
+from handlers.metering.room import Room, ratelimit_headers, read_room, refusal
+from handlers.metering.schema import ready
+from handlers.metering.statements import HELD, HOLD, ROOM, SETTLE, TOTAL, TOUCH_KEY
+from handlers.metering.windows import MINUTE_MS, minute_of, month_of, parse_time, period_of
+from handlers.tenants.keys import authenticate, invalid_key
+from shared.edge.ports import Database, DatabaseBusyError, DatabaseError, Rows, Statement, Value
 from shared.spec.compiled import Tenant
+
+REFUSED = re.compile(r"limit:([a-z_]+)")
+"""What a guard raised, in SQLite's words or in D1's (`D1_ERROR: limit:spend: SQLITE_CONSTRAINT ...`)."""
+
+SETTLE_TRIES = 4
+"""The adapter waits five seconds for a locked database in each."""
+
+DAY_MS = 24 * 60 * MINUTE_MS
 
 
 class Ledger:
@@ -18,8 +39,192 @@ class Ledger:
         Raises ApiError: 401 invalid_key, 402 spend_limit / message_limit / token_limit / trial_expired, 403 suspended,
         429 rate_limit with `retry-after` and the limit named. Nothing is written then.
         """
-        raise NotImplementedError
+        await ready(self._database, self._tenant, admission.now_ms)
+        closed = self._closed(admission)
+        if closed is not None:
+            await authenticate(self._tenant, self._database, admission.key_hash, admission.now_ms)
+            raise closed
+        try:
+            return await self._reserve(admission, admission.max_output)
+        except DatabaseError as error:
+            refused_by = _refused_by(error)
+        room = await self._room(admission)
+        smaller = None if admission.max_output_asked else room.clamp(admission)
+        if smaller is None:
+            raise refusal(room, admission, refused_by)
+        try:
+            return await self._reserve(admission, smaller)
+        except DatabaseError as error:  # somebody else was quicker
+            refused_by = _refused_by(error)
+        raise refusal(await self._room(admission), admission, refused_by)
 
     async def settle(self, held: Held, outcome: Outcome, now_ms: int) -> int:
-        """Replace the hold by what was really used; returns the request's total in nano-dollars. Always succeeds, any repetition included."""
-        raise NotImplementedError
+        """Replace the hold by what was really used; returns the request's total in nano-dollars.
+
+        Always succeeds, any repetition included: an overrun is recorded, and what has been settled stays as it is.
+        """
+        statements = self._settlement(held, outcome, now_ms)
+        for left in reversed(range(SETTLE_TRIES)):
+            try:
+                answers = await self._database.batch(statements)
+                break
+            except DatabaseBusyError:
+                if left == 0:
+                    raise
+        else:
+            raise AssertionError
+        await prune_sometimes(self._database, self._tenant.metadata_days, now_ms)
+        total = answers[1].rows
+        if not total:
+            raise LookupError(f"request {held.admission.request_id} has no hold in this database")
+        return int(total[0][0] or 0)
+
+    def _closed(self, admission: Admission) -> ApiError | None:
+        """Why the tenant lets nobody in, or not to this model, whatever its limits are."""
+        tenant = self._tenant
+        no_retry = {"x-should-retry": "false"}
+        if tenant.state == "suspended":
+            return ApiError(403, "suspended", f"Tenant {tenant.name} is suspended.", headers=no_retry)
+        if tenant.trial_ends is not None and admission.now_ms >= parse_time(tenant.trial_ends) + DAY_MS:
+            message = f"The trial of {tenant.name} ended on {tenant.trial_ends}; a paid plan goes on from here."
+            return ApiError(402, "trial_expired", message, headers=no_retry)
+        if not admission.included and not tenant.limits.tokens_beyond_included:
+            message = (
+                f"Plan {tenant.plan} has included tokens only, and they pay for workers_ai models: "
+                f"{admission.price.model} is not included."
+            )
+            return ApiError(402, "token_limit", message, headers=no_retry)
+        return None
+
+    async def _reserve(self, admission: Admission, max_output: int) -> Held:
+        answers = await self._database.batch(
+            [
+                expire(admission.now_ms),
+                self._hold(admission, max_output),
+                Statement(HELD, (admission.request_id, admission.key_hash)),
+            ]
+        )
+        if not answers[2].rows:
+            raise invalid_key()
+        return self._held(admission, max_output, answers[2])
+
+    def _hold(self, admission: Admission, max_output: int) -> Statement:
+        limits = self._tenant.limits
+        now_ms = admission.now_ms
+        end_user = limits.per_end_user
+        params: tuple[Value, ...] = (
+            admission.key_hash,
+            now_ms,
+            admission.request_id,
+            admission.deadline_ms,
+            minute_of(now_ms),
+            month_of(now_ms),
+            period_of(limits.included_window, now_ms),
+            admission.end_user,
+            end_user_scope(limits, admission.end_user),
+            int(admission.stream),
+            int(admission.included),
+            int(limits.tokens_beyond_included),
+            limits.message_nano_usd,
+            admission.input_bound,
+            max_output,
+            worst_nano_usd(admission, max_output, limits.markup_percent),
+            admission.price.version,
+            admission.price.model,
+            _asked(admission),
+            limits.requests_per_minute,
+            limits.tokens_per_minute,
+            limits.concurrent_streams,
+            limits.included_messages,
+            limits.included_tokens,
+            limits.spend_nano_usd_per_month,
+            end_user.requests_per_minute if end_user else None,
+            end_user.spend_nano_usd_per_month if end_user else None,
+        )
+        return Statement(HOLD, params)
+
+    def _held(self, admission: Admission, max_output: int, answer: Rows) -> Held:
+        key_id, name, role, last_used_ms, hold_nano, requests, tokens = answer.rows[0]
+        used = {"requests": int(requests or 0), "tokens": int(tokens or 0)}
+        return Held(
+            admission=admission,
+            principal=Principal(str(key_id), str(name), str(role)),
+            max_output=max_output,
+            clamped=max_output != admission.max_output,
+            hold_nano_usd=int(hold_nano or 0),
+            ratelimit=ratelimit_headers(caps_of(self._tenant.limits), used, admission.now_ms),
+            key_unused=last_used_ms is None or int(last_used_ms) < admission.now_ms - MINUTE_MS,
+        )
+
+    async def _room(self, admission: Admission) -> Room:
+        """Where the limits stand, for a caller whose key is valid."""
+        limits = self._tenant.limits
+        scope = end_user_scope(limits, admission.end_user)
+        now_ms = admission.now_ms
+        periods = (minute_of(now_ms), month_of(now_ms), period_of(limits.included_window, now_ms))
+        [rows] = await self._database.batch([Statement(ROOM, (admission.key_hash, now_ms, *periods, scope))])
+        room = read_room(limits, rows, has_end_user=scope is not None)
+        if room is None:
+            raise invalid_key()
+        return room
+
+    def _settlement(self, held: Held, outcome: Outcome, now_ms: int) -> list[Statement]:
+        answered = outcome.answered_by is not None
+        measured = measure(held, outcome, self._tenant.limits.markup_percent)
+        usage = measured.usage
+        request_id = held.admission.request_id
+        params: tuple[Value, ...] = (
+            request_id,
+            "settled" if answered else "refunded",
+            now_ms,
+            outcome.answered_by,
+            measured.source,
+            usage.input,
+            usage.cached_read,
+            usage.cache_write_5m,
+            usage.cache_write_1h,
+            usage.output,
+            usage.reasoning,
+            measured.price.version,
+            measured.price.model,
+            int(answered),
+            int(outcome.included),
+            measured.nano_usd,
+            _attempts(outcome.attempts),
+        )
+        statements = [Statement(SETTLE, params), Statement(TOTAL, (request_id,))]
+        if held.key_unused:
+            statements.append(Statement(TOUCH_KEY, (held.principal.key_id, held.admission.now_ms)))
+        return statements
+
+
+def _refused_by(error: DatabaseError) -> str:
+    """The kind of limit whose guard refused. Raises ApiError 503 when the database was busy, else the error itself."""
+    if isinstance(error, DatabaseBusyError):
+        message = "The tenant's database is busy; try again."
+        raise ApiError(503, "unavailable", message, headers={"retry-after": "1"}) from error
+    refused = REFUSED.search(str(error))
+    if refused is None:
+        raise error
+    return refused[1]
+
+
+def _asked(admission: Admission) -> str:
+    candidates = [{"model": one.model, "why": one.why} for one in admission.candidates]
+    asked = {"wire": admission.wire, "model": admission.model, "candidates": candidates}
+    return json.dumps(asked, separators=(",", ":"), ensure_ascii=False)
+
+
+def _attempts(attempts: tuple[Attempt, ...]) -> str:
+    rows = [
+        {
+            "model": one.model,
+            "status": one.status,
+            "first_token_ms": one.first_token_ms,
+            "total_ms": one.total_ms,
+            "billed": one.billed,
+        }
+        | ({} if one.error is None else {"error": one.error})
+        for one in attempts
+    ]
+    return json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
