@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from infra import names
+
 ROOT = Path(__file__).resolve().parent.parent
 BASE = "base"
 
@@ -53,7 +55,7 @@ class BaseConfig(StackConfig):
     """The zone of each cell; a cell that is not named lives in the first zone."""
 
     def api_host(self, cell: str) -> str:
-        return api_host(self.cells.get(cell, self.zones[0]))
+        return names.api_host(self.cells.get(cell, self.zones[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,7 @@ class CellConfig(StackConfig):
 
     @property
     def api_host(self) -> str:
-        return api_host(self.zone)
-
-
-def api_host(zone: str) -> str:
-    return f"api.{zone}"
+        return names.api_host(self.zone)
 
 
 def read_base_config(get: Get) -> BaseConfig:
@@ -85,7 +83,7 @@ def read_base_config(get: Get) -> BaseConfig:
 
 
 def read_cell_config(stack: str, get: Get) -> CellConfig:
-    if not re.fullmatch(r"cell-[a-z0-9]+(-[a-z0-9]+)*", stack):
+    if not re.fullmatch(r"cell-[1-9][0-9]{0,3}", stack):
         raise ConfigError(f"Stack {stack!r} is neither {BASE!r} nor a cell. Name a cell's stack cell-1, cell-2, ...")
     values = _Values(stack, get)
     zones = values.names("zones")
@@ -172,9 +170,14 @@ class _Values:
 
 def _override(name: str, fields: object) -> ProviderOverride:
     try:
-        return ProviderOverride(**cast("dict[str, Any]", fields))
+        override = ProviderOverride(**cast("dict[str, Any]", fields))
     except TypeError:
         raise ConfigError(f"serai:overrides, {name}: {fields!r} is not an object of base_url and remedy.") from None
+    if not (override.base_url or "https://").startswith(("http://", "https://")):
+        raise ConfigError(
+            f"The address of provider {name} is {override.base_url!r}, not a URL such as https://host/v1."
+        )
+    return override
 
 
 def _check_zone(key: str, zone: str, zones: tuple[str, ...]) -> None:

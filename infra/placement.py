@@ -1,22 +1,8 @@
 """Where tenants live: tenant -> cell, and what Cloudflare allows a cell. Nothing moves by itself."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-FIRST_CELL = "cell-1"
-
-
-class Placed(Protocol):
-    """What placement needs to know of a tenant's spec."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def cell(self) -> str | None: ...
-    @property
-    def domains(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +37,11 @@ class PlacementError(Exception):
     """Tenants do not fit where they are to live. Nothing has been changed."""
 
 
-def place(specs: Sequence[Placed], placement: Mapping[str, str]) -> dict[str, str]:
-    """The cell of every tenant: what its file says, else what `placement` says, else the first cell with room."""
-    cells = {spec.name: cell for spec in specs if (cell := spec.cell or placement.get(spec.name))}
+def place(declared: Mapping[str, str | None], placement: Mapping[str, str]) -> dict[str, str]:
+    """The cell of every tenant: what its file declares, else what `placement` says, else the first cell with room."""
+    cells = {name: cell for name in declared if (cell := declared[name] or placement.get(name))}
     sizes = Counter(cells.values())
-    for name in sorted(spec.name for spec in specs if spec.name not in cells):
+    for name in sorted(declared.keys() - cells.keys()):
         cells[name] = _with_room(sizes)
         sizes[cells[name]] += 1
     for cell, size in sorted(sizes.items()):
@@ -63,13 +49,12 @@ def place(specs: Sequence[Placed], placement: Mapping[str, str]) -> dict[str, st
     return cells
 
 
-def check_zones(specs: Sequence[Placed], cells: Mapping[str, str], zone_of_cell: Mapping[str, str]) -> None:
-    """Refuse what would cross a zone's limits."""
-    for zone, routes in sorted(Counter(zone_of_cell[cells[spec.name]] for spec in specs).items()):
+def check_zones(tenant_zones: Iterable[str], domains: Iterable[str], zones: Sequence[str]) -> None:
+    """Refuse what would cross a zone's limits. `tenant_zones`: of each tenant, the zone its cell lives in."""
+    for zone, routes in sorted(Counter(tenant_zones).items()):
         check(routes, ROUTES_PER_ZONE, zone)
-    zones = sorted(set(zone_of_cell.values()))
-    domains = Counter(zone for spec in specs for domain in spec.domains if (zone := zone_of(domain, zones)))
-    for zone, count in sorted(domains.items()):
+    held = Counter(zone for domain in domains if (zone := zone_of(domain, zones)))
+    for zone, count in sorted(held.items()):
         check(count, DOMAINS_PER_ZONE, zone)
 
 

@@ -43,18 +43,17 @@ def read_directory(document: bytes) -> Directory:
     data = json.loads(document)
     if data.get("format") != FORMAT:
         raise ValueError(f"directory.json has format {data.get('format')!r}; this version reads {FORMAT}")
-    hosts: dict[str, str] = data["api_host"]
-    entries = [_entry(tenant, hosts[tenant["cell"]]) for tenant in data["tenants"]]
+    entries = [_entry(tenant) for tenant in data["tenants"]]
     return Directory(tuple(sorted(entries, key=lambda entry: entry.name)))
 
 
-def _entry(tenant: dict[str, Any], api_host: str) -> Entry:
+def _entry(tenant: dict[str, Any]) -> Entry:
     return Entry(
         name=tenant["name"],
         id=tenant["id"],
         plan=tenant["plan"],
         cell=tenant["cell"],
         state=tenant["state"],
-        endpoint=f"https://{api_host}/{tenant['name']}",
+        endpoint=tenant["endpoint"],
         domains=tuple(tenant["domains"]),
     )

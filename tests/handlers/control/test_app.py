@@ -22,6 +22,7 @@ def document(**changes: Any) -> bytes:
             "plan": "pro",
             "cell": "cell-1",
             "state": "active",
+            "endpoint": f"https://api.serai.example/{name}",
             "hostnames": [f"ai.{name}.example"],
             "domains": [{"name": f"ai.{name}.example", "status": "active"}],
         }
