@@ -61,6 +61,10 @@ class Held:
     hold_nano_usd: int
     ratelimit: dict[str, str] = field(default_factory=dict[str, str])
     """`x-ratelimit-*` headers after this hold."""
+    included_tokens: int = 0
+    """How many of the request's tokens the plan's included ones pay for."""
+    message_nano_usd: int = 0
+    """What the message costs beyond the included ones."""
     key_unused: bool = False
     """Whether settling notes the key's use: it was not used in the last minute."""
 

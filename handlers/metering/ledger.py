@@ -144,7 +144,7 @@ class Ledger:
         return Statement(HOLD, params)
 
     def _held(self, admission: Admission, max_output: int, answer: Rows) -> Held:
-        key_id, name, role, last_used_ms, hold_nano, requests, tokens = answer.rows[0]
+        key_id, name, role, last_used_ms, hold_nano, requests, tokens, tokens_fund, message_nano = answer.rows[0]
         used = {"requests": int(requests or 0), "tokens": int(tokens or 0)}
         return Held(
             admission=admission,
@@ -153,6 +153,8 @@ class Ledger:
             clamped=max_output != admission.max_output,
             hold_nano_usd=int(hold_nano or 0),
             ratelimit=ratelimit_headers(caps_of(self._tenant.limits), used, admission.now_ms),
+            included_tokens=int(tokens_fund or 0),
+            message_nano_usd=int(message_nano or 0),
             key_unused=last_used_ms is None or int(last_used_ms) < admission.now_ms - MINUTE_MS,
         )
 

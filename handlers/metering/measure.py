@@ -58,3 +58,19 @@ def _counted(held: Held, usage: Usage) -> tuple[Usage, bool]:
 
 def _known(count: int | None) -> int | None:
     return count if count is not None and 0 <= count <= MOST_TOKENS else None
+
+
+def expected_nano_usd(held: Held, outcome: Outcome, markup_percent: int) -> int:
+    """What settling will come to, by the share of the included tokens that the hold has. Exact unless a hold beside it
+    gave some of them back meanwhile: then settling charges less."""
+    if outcome.answered_by is None:
+        return 0
+    measured = measure(held, outcome, markup_percent)
+    usage = measured.usage
+    tokens = sum(
+        count or 0
+        for count in (usage.input, usage.cached_read, usage.cache_write_5m, usage.cache_write_1h, usage.output)
+    )
+    fund = min(tokens, held.included_tokens) if outcome.included else 0
+    model = measured.nano_usd if tokens == 0 else -(-measured.nano_usd * (tokens - fund) // tokens)
+    return model + held.message_nano_usd

@@ -56,7 +56,8 @@ from cost
 
 # ?1 request id, ?2 key hash
 HELD = """
-select k.id, k.name, k.role, k.last_used_ms, r.hold_nano, q.held + q.spent, t.held + t.spent
+select k.id, k.name, k.role, k.last_used_ms, r.hold_nano, q.held + q.spent, t.held + t.spent,
+  r.tokens_fund, r.message_nano
 from receipts r join keys k on k.hash = ?2
 left join limits q on q.period = r.minute and q.kind = 'requests' and q.scope = ''
 left join limits t on t.period = r.minute and t.kind = 'tokens' and t.scope = ''
