@@ -1,0 +1,34 @@
+"""The embedded engine. Nothing here imports Pulumi's SDK before a run needs it: that takes seconds."""
+
+from infra.twin.engine.engine import Engine, warm
+from infra.twin.engine.errors import EngineError, JournalError, LockedError, Owner, ProgramError
+from infra.twin.engine.results import (
+    SECRET,
+    UNKNOWN,
+    ApiEndpoint,
+    Config,
+    EngineEvent,
+    PropertyChange,
+    ResourceState,
+    Result,
+    Step,
+)
+
+__all__ = [
+    "SECRET",
+    "UNKNOWN",
+    "ApiEndpoint",
+    "Config",
+    "Engine",
+    "EngineError",
+    "EngineEvent",
+    "JournalError",
+    "LockedError",
+    "Owner",
+    "ProgramError",
+    "PropertyChange",
+    "ResourceState",
+    "Result",
+    "Step",
+    "warm",
+]
