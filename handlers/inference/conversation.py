@@ -48,7 +48,7 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """Reasoning the model shows. `redacted` carries it encrypted instead; a signature lets the vendor trust it later."""
+    """Reasoning shown, or encrypted in `redacted`; with a signature the vendor trusts it when it comes back."""
 
     text: str = ""
     signature: str | None = None
@@ -126,7 +126,7 @@ class Conversation:
     thinking: ThinkingMode | None = None
     end_user: str | None = None
     only_here: tuple[str, ...] = ()
-    """Paths of fields given that only the caller's own wire has (`messages[0].content[0].cache_control`, `logit_bias`)."""
+    """Paths of fields given that only the caller's own wire has: `logit_bias`, `tools[0].cache_control`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,13 @@ class ProviderModule(Protocol):
         ...
 
 
+def failure(config: compiled.Provider, error: Exception) -> ApiError:
+    """What an exception of a port or of a wire's reader means for the caller. Never carries keys or account data."""
+    from handlers.inference.providers import _failure  # noqa: PLC0415  it imports the wires, which need no provider
+
+    return _failure.from_exception(config.name, error)
+
+
 @functools.cache
 def load(kind: str) -> ProviderModule:
     """The module of a kind. Raises KeyError for a kind that has no file."""
@@ -46,5 +53,7 @@ def load(kind: str) -> ProviderModule:
     try:
         module = importlib.import_module(f"handlers.inference.providers.{kind}")
     except ModuleNotFoundError as error:
+        if error.name != f"handlers.inference.providers.{kind}":
+            raise
         raise KeyError(kind) from error
     return cast("ProviderModule", module)

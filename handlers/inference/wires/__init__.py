@@ -12,24 +12,25 @@ from typing import Protocol, cast
 
 from handlers.errors import ApiError
 from handlers.inference.conversation import Answer, Event, Parsed, StopReason
+from handlers.inference.wires.bounds import IMAGE
+from handlers.inference.wires.errors import UpstreamReportedError, UpstreamShapeError
 from shared.edge.ports import Json
 from shared.prices.usage import Usage
 
+__all__ = [
+    "NAMES",
+    "PassthroughStream",
+    "Seen",
+    "StreamFormatter",
+    "StreamReader",
+    "Upstream",
+    "UpstreamReportedError",
+    "UpstreamShapeError",
+    "Wire",
+    "load",
+]
+
 NAMES = ("openai_chat", "anthropic_messages")
-
-
-class UpstreamShapeError(Exception):
-    """The upstream's answer is not what its wire promises. The message names the field, never the content."""
-
-
-class UpstreamReportedError(Exception):
-    """The upstream reported a failure inside an answer or a stream that had begun well (status 200)."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        """The HTTP status that fits what it said (429, 503, ...); 502 when it did not say."""
-        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,12 @@ class Upstream:
     """OpenAI wire only: `max_completion_tokens` or `max_tokens`."""
     stream_options: bool = True
     """OpenAI wire only: whether the server takes `stream_options`."""
+    reasoning_field: str | None = None
+    """OpenAI wire only: the field of an assistant's message in which the server takes its earlier reasoning back."""
+    image_tokens: int = IMAGE
+    """The most input tokens that one image costs."""
+    passthrough: bool = True
+    """False: its answers only resemble the wire; they are read and written anew even for a caller of the same wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +121,8 @@ class Wire(Protocol):
         """Raises ApiError(400, invalid_request | unsupported_field) and nothing else."""
         ...
 
-    def input_bound(self, parsed: Parsed) -> int:
-        """Upper bound of input tokens."""
+    def input_bound(self, parsed: Parsed, image_tokens: int = IMAGE) -> int:
+        """Upper bound of input tokens. `image_tokens`: the largest among the candidates' `Upstream.image_tokens`."""
         ...
 
     def format_answer(self, answer: Answer, parsed: Parsed, *, answer_id: str, created: int) -> bytes: ...

@@ -1,0 +1,40 @@
+"""Wire `anthropic_messages`: Anthropic's Messages API (platform.claude.com/docs/en/api/messages)."""
+
+from handlers.inference.conversation import Parsed
+from handlers.inference.wires.anthropic_messages.answer import format_answer, read_answer, read_passthrough
+from handlers.inference.wires.anthropic_messages.build import build
+from handlers.inference.wires.anthropic_messages.failure import format_error, format_stream_error, read_error
+from handlers.inference.wires.anthropic_messages.formatter import stream_formatter
+from handlers.inference.wires.anthropic_messages.passthrough import (
+    passthrough_stream,
+    prepare_document,
+    prepare_passthrough,
+)
+from handlers.inference.wires.anthropic_messages.reader import stream_reader
+from handlers.inference.wires.anthropic_messages.request import parse
+from handlers.inference.wires.bounds import IMAGE
+from handlers.inference.wires.bounds import input_bound as _input_bound
+
+NAME = "anthropic_messages"
+
+__all__ = [
+    "NAME",
+    "build",
+    "format_answer",
+    "format_error",
+    "format_stream_error",
+    "input_bound",
+    "parse",
+    "passthrough_stream",
+    "prepare_document",
+    "prepare_passthrough",
+    "read_answer",
+    "read_error",
+    "read_passthrough",
+    "stream_formatter",
+    "stream_reader",
+]
+
+
+def input_bound(parsed: Parsed, image_tokens: int = IMAGE) -> int:
+    return _input_bound(parsed.conversation, image_tokens)
