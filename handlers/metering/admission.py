@@ -65,6 +65,8 @@ class Held:
     """How many of the request's tokens the plan's included ones pay for."""
     message_nano_usd: int = 0
     """What the message costs beyond the included ones."""
+    late: bool = False
+    """Whether there are holds past their deadline, which settling then expires."""
     key_unused: bool = False
     """Whether settling notes the key's use: it was not used in the last minute."""
 

@@ -5,8 +5,8 @@ import re
 
 from handlers.errors import ApiError
 from handlers.metering.admission import Admission, Attempt, Held, Outcome, Principal
-from handlers.metering.expiry import expire
-from handlers.metering.limits import caps_of, end_user_scope
+from handlers.metering.expiry import expire, late_before
+from handlers.metering.limits import end_user_scope
 from handlers.metering.measure import measure, worst_nano_usd
 from handlers.metering.retention import prune_sometimes
 from handlers.metering.room import Room, ratelimit_headers, read_room, refusal
@@ -16,6 +16,8 @@ from handlers.metering.windows import MINUTE_MS, minute_of, month_of, parse_time
 from handlers.tenants.keys import authenticate, invalid_key
 from shared.edge.ports import Database, DatabaseBusyError, DatabaseError, Rows, Statement, Value
 from shared.spec.compiled import Tenant
+
+_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 REFUSED = re.compile(r"limit:([a-z_]+)")
 """What a guard raised, in SQLite's words or in D1's (`D1_ERROR: limit:spend: SQLITE_CONSTRAINT ...`)."""
@@ -49,11 +51,11 @@ class Ledger:
         except DatabaseError as error:
             refused_by = _refused_by(error)
         room = await self._room(admission)
-        smaller = None if admission.max_output_asked else room.clamp(admission)
-        if smaller is None:
+        fitting = self._fitting(room, admission)
+        if fitting is None:
             raise refusal(room, admission, refused_by)
         try:
-            return await self._reserve(admission, smaller)
+            return await self._reserve(admission, fitting)
         except DatabaseError as error:  # somebody else was quicker
             refused_by = _refused_by(error)
         raise refusal(await self._room(admission), admission, refused_by)
@@ -63,21 +65,22 @@ class Ledger:
 
         Always succeeds, any repetition included: an overrun is recorded, and what has been settled stays as it is.
         """
-        statements = self._settlement(held, outcome, now_ms)
-        for left in reversed(range(SETTLE_TRIES)):
-            try:
-                answers = await self._database.batch(statements)
-                break
-            except DatabaseBusyError:
-                if left == 0:
-                    raise
-        else:
-            raise AssertionError
-        await prune_sometimes(self._database, self._tenant.metadata_days, now_ms)
-        total = answers[1].rows
+        request_id = held.admission.request_id
+        total = (await self._patiently(self._settlement(held, outcome, now_ms)))[0].rows
+        if not total:  # settled before
+            total = (await self._patiently([Statement(TOTAL, (request_id,))]))[0].rows
         if not total:
-            raise LookupError(f"request {held.admission.request_id} has no hold in this database")
+            raise LookupError(f"request {request_id} has no hold in this database")
+        await prune_sometimes(self._database, self._tenant.metadata_days, now_ms)
         return int(total[0][0] or 0)
+
+    async def _patiently(self, statements: list[Statement]) -> list[Rows]:
+        for _ in range(SETTLE_TRIES - 1):
+            try:
+                return await self._database.batch(statements)
+            except DatabaseBusyError:
+                continue
+        return await self._database.batch(statements)
 
     def _closed(self, admission: Admission) -> ApiError | None:
         """Why the tenant lets nobody in, or not to this model, whatever its limits are."""
@@ -99,14 +102,20 @@ class Ledger:
     async def _reserve(self, admission: Admission, max_output: int) -> Held:
         answers = await self._database.batch(
             [
-                expire(admission.now_ms),
                 self._hold(admission, max_output),
-                Statement(HELD, (admission.request_id, admission.key_hash)),
+                Statement(HELD, (admission.request_id, admission.key_hash, late_before(admission.now_ms))),
             ]
         )
-        if not answers[2].rows:
+        if not answers[1].rows:
             raise invalid_key()
-        return self._held(admission, max_output, answers[2])
+        return self._held(admission, max_output, answers[1])
+
+    @staticmethod
+    def _fitting(room: Room, admission: Admission) -> int | None:
+        """What a second try may hold: all of it when late holds made room, less when the caller named no maximum."""
+        if room.fits(admission, admission.max_output):
+            return admission.max_output
+        return None if admission.max_output_asked else room.clamp(admission)
 
     def _hold(self, admission: Admission, max_output: int) -> Statement:
         limits = self._tenant.limits
@@ -144,27 +153,30 @@ class Ledger:
         return Statement(HOLD, params)
 
     def _held(self, admission: Admission, max_output: int, answer: Rows) -> Held:
-        key_id, name, role, last_used_ms, hold_nano, requests, tokens, tokens_fund, message_nano = answer.rows[0]
-        used = {"requests": int(requests or 0), "tokens": int(tokens or 0)}
+        key_id, name, role, last_used_ms, hold_nano, requests, tokens, tokens_fund, message_nano, late = answer.rows[0]
+        limits = self._tenant.limits
+        used = ((limits.requests_per_minute, int(requests or 0)), (limits.tokens_per_minute, int(tokens or 0)))
         return Held(
             admission=admission,
             principal=Principal(str(key_id), str(name), str(role)),
             max_output=max_output,
             clamped=max_output != admission.max_output,
             hold_nano_usd=int(hold_nano or 0),
-            ratelimit=ratelimit_headers(caps_of(self._tenant.limits), used, admission.now_ms),
+            ratelimit=ratelimit_headers(*used, admission.now_ms),
             included_tokens=int(tokens_fund or 0),
             message_nano_usd=int(message_nano or 0),
+            late=bool(late),
             key_unused=last_used_ms is None or int(last_used_ms) < admission.now_ms - MINUTE_MS,
         )
 
     async def _room(self, admission: Admission) -> Room:
-        """Where the limits stand, for a caller whose key is valid."""
+        """Where the limits stand once late holds are expired, for a caller whose key is valid."""
         limits = self._tenant.limits
         scope = end_user_scope(limits, admission.end_user)
         now_ms = admission.now_ms
         periods = (minute_of(now_ms), month_of(now_ms), period_of(limits.included_window, now_ms))
-        [rows] = await self._database.batch([Statement(ROOM, (admission.key_hash, now_ms, *periods, scope))])
+        statement = Statement(ROOM, (admission.key_hash, now_ms, *periods, scope))
+        _, rows = await self._database.batch([expire(now_ms), statement])
         room = read_room(limits, rows, has_end_user=scope is not None)
         if room is None:
             raise invalid_key()
@@ -194,7 +206,9 @@ class Ledger:
             measured.nano_usd,
             _attempts(outcome.attempts),
         )
-        statements = [Statement(SETTLE, params), Statement(TOTAL, (request_id,))]
+        statements = [Statement(SETTLE, params)]
+        if held.late:
+            statements.append(expire(now_ms))
         if held.key_unused:
             statements.append(Statement(TOUCH_KEY, (held.principal.key_id, held.admission.now_ms)))
         return statements
@@ -214,7 +228,7 @@ def _refused_by(error: DatabaseError) -> str:
 def _asked(admission: Admission) -> str:
     candidates = [{"model": one.model, "why": one.why} for one in admission.candidates]
     asked = {"wire": admission.wire, "model": admission.model, "candidates": candidates}
-    return json.dumps(asked, separators=(",", ":"), ensure_ascii=False)
+    return _json(asked)
 
 
 def _attempts(attempts: tuple[Attempt, ...]) -> str:
@@ -229,4 +243,4 @@ def _attempts(attempts: tuple[Attempt, ...]) -> str:
         | ({} if one.error is None else {"error": one.error})
         for one in attempts
     ]
-    return json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
+    return _json(rows)

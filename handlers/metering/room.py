@@ -105,7 +105,8 @@ def refusal(room: Room, admission: Admission, kind_name: str) -> ApiError:
         f"The limit `{kind.name}` ({kind.label}) has no room: {_amount(kind, left)} of {_amount(kind, cap)} left, "
         f"this request may need {_amount(kind, wanted)}. {_remedy(window, resets_ms, wanted, cap)}"
     )
-    headers = ratelimit_headers(room.caps, room.used, admission.now_ms)
+    requests, tokens = ((room.caps.get(one) or 0, room.used.get(one, 0)) for one in ("requests", "tokens"))
+    headers = ratelimit_headers(requests, tokens, admission.now_ms)
     if kind.status == 402 or wanted > cap:
         headers["x-should-retry"] = "false"
     if kind.status == 429:
@@ -130,13 +131,14 @@ def seconds_until(at_ms: int | None, now_ms: int) -> int:
     return 1 if at_ms is None else max(1, -(-(at_ms - now_ms) // 1000))
 
 
-def ratelimit_headers(caps: Mapping[str, int | None], used: Mapping[str, int], now_ms: int) -> dict[str, str]:
-    """`x-ratelimit-*` as OpenAI's API has them; the reset is the end of the minute."""
-    reset = f"{seconds_until(resets_at_ms('minute', now_ms), now_ms)}s"
-    headers: dict[str, str] = {}
-    for kind in ("requests", "tokens"):
-        cap = caps.get(kind) or 0
-        headers[f"x-ratelimit-limit-{kind}"] = str(cap)
-        headers[f"x-ratelimit-remaining-{kind}"] = str(max(0, cap - used.get(kind, 0)))
-        headers[f"x-ratelimit-reset-{kind}"] = reset
-    return headers
+def ratelimit_headers(requests: tuple[int, int], tokens: tuple[int, int], now_ms: int) -> dict[str, str]:
+    """`x-ratelimit-*` as OpenAI's API has them, of (cap, used); the reset is the end of the minute."""
+    reset = f"{60 - now_ms // 1000 % 60}s"
+    return {
+        "x-ratelimit-limit-requests": str(requests[0]),
+        "x-ratelimit-remaining-requests": str(max(0, requests[0] - requests[1])),
+        "x-ratelimit-reset-requests": reset,
+        "x-ratelimit-limit-tokens": str(tokens[0]),
+        "x-ratelimit-remaining-tokens": str(max(0, tokens[0] - tokens[1])),
+        "x-ratelimit-reset-tokens": reset,
+    }

@@ -54,10 +54,10 @@ select ?3, id, 'pending', ?2, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
 from cost
 """  # noqa: S608 - constants
 
-# ?1 request id, ?2 key hash
+# ?1 request id, ?2 key hash, ?3 the deadline before which a hold is late
 HELD = """
 select k.id, k.name, k.role, k.last_used_ms, r.hold_nano, q.held + q.spent, t.held + t.spent,
-  r.tokens_fund, r.message_nano
+  r.tokens_fund, r.message_nano, exists (select 1 from receipts where status = 'pending' and deadline_ms < ?3)
 from receipts r join keys k on k.hash = ?2
 left join limits q on q.period = r.minute and q.kind = 'requests' and q.scope = ''
 left join limits t on t.period = r.minute and t.kind = 'tokens' and t.scope = ''
@@ -97,6 +97,7 @@ update receipts set status = ?2, settled_ms = ?3, model = ?4, usage_source = ?5,
   messages = ?14, messages_fund = cost.messages_fund, tokens_fund = cost.tokens_fund, model_nano = cost.model_nano,
   message_nano = cost.message_nano, total_nano = cost.model_nano + cost.message_nano, attempts = ?17
 from cost where receipts.id = cost.id
+returning total_nano
 """  # noqa: S608 - constants
 
 TOTAL = "select total_nano from receipts where request_id = ?1"

@@ -72,7 +72,7 @@ create index receipts_pending on receipts (deadline_ms) where status = 'pending'
 
 create index receipts_created on receipts (created_ms);
 
--- The only source of spend. An entry changes a limit's held and spent; the first one of a hold is guarded by its cap.
+-- The only source of spend. The entries of a hold are let in by their caps, those that end it always.
 create table ledger (
   hold integer not null,               -- receipts.id
   kind text not null,                  -- of limit
@@ -106,33 +106,6 @@ create table pruned (
 
 insert into pruned (one, receipt) values (1, 0);
 
-create trigger ledger_guarded before insert on ledger when new.entry = 'hold' and new.held + new.spent > 0
-begin
-  select case new.kind
-    when 'requests' then raise(abort, 'limit:requests')
-    when 'tokens' then raise(abort, 'limit:tokens')
-    when 'streams' then raise(abort, 'limit:streams')
-    when 'messages' then raise(abort, 'limit:messages')
-    when 'included_tokens' then raise(abort, 'limit:included_tokens')
-    when 'spend' then raise(abort, 'limit:spend')
-    when 'key_requests' then raise(abort, 'limit:key_requests')
-    when 'key_spend' then raise(abort, 'limit:key_spend')
-    when 'end_user_requests' then raise(abort, 'limit:end_user_requests')
-    when 'end_user_spend' then raise(abort, 'limit:end_user_spend')
-  end
-  where new.held + new.spent + coalesce((
-    select held + spent from limits where period = new.period and kind = new.kind and scope = new.scope
-  ), 0) > new.cap;
-end;
-
-create trigger ledger_counted after insert on ledger
-begin
-  insert into limits (period, kind, scope, cap, held, spent)
-  values (new.period, new.kind, new.scope, new.cap, new.held, new.spent)
-  on conflict (period, kind, scope) do update set
-    cap = coalesce(excluded.cap, cap), held = held + excluded.held, spent = spent + excluded.spent;
-end;
-
 create trigger ledger_kept before update on ledger
 begin
   select raise(abort, 'the ledger is append-only');
@@ -144,7 +117,8 @@ begin
 end;
 
 -- A receipt is born: one entry a limit that applies. A fund that pays nothing has its entry too, because settling may
--- find that there is something left by then.
+-- find that there is something left by then. Then the entries are counted, and a limit that has no room for its entry
+-- undoes all of it: D1 and older SQLite take no expression as raise's message, hence one literal a kind.
 create trigger receipts_held after insert on receipts
 begin
   insert into ledger (hold, kind, entry, scope, period, held, spent, cap, at_ms) values
@@ -170,6 +144,27 @@ begin
     select new.id, 'end_user_spend', 'hold', new.end_user_scope, new.month, new.total_nano, 0, new.end_user_spend_cap,
       new.created_ms
     where new.end_user_scope is not null and new.end_user_spend_cap is not null;
+
+  insert into limits (period, kind, scope, cap, held, spent)
+    select period, kind, scope, cap, held, spent from ledger where hold = new.id
+    on conflict (period, kind, scope) do update set
+      cap = excluded.cap, held = held + excluded.held, spent = spent + excluded.spent;
+
+  select case entry.kind
+      when 'requests' then raise(abort, 'limit:requests')
+      when 'tokens' then raise(abort, 'limit:tokens')
+      when 'streams' then raise(abort, 'limit:streams')
+      when 'messages' then raise(abort, 'limit:messages')
+      when 'included_tokens' then raise(abort, 'limit:included_tokens')
+      when 'spend' then raise(abort, 'limit:spend')
+      when 'key_requests' then raise(abort, 'limit:key_requests')
+      when 'key_spend' then raise(abort, 'limit:key_spend')
+      when 'end_user_requests' then raise(abort, 'limit:end_user_requests')
+      when 'end_user_spend' then raise(abort, 'limit:end_user_spend')
+    end
+  from ledger as entry join limits as used
+    on used.period = entry.period and used.kind = entry.kind and used.scope = entry.scope
+  where entry.hold = new.id and entry.held + entry.spent > 0 and used.held + used.spent > entry.cap;
 end;
 
 -- A receipt ends, or ends again because the real usage came after its expiry. What is appended is the target minus what
@@ -193,4 +188,8 @@ begin
     from ledger where hold = new.id group by kind
   )
   where held <> 0 or spent <> 0;
+
+  insert into limits (period, kind, scope, held, spent)
+    select period, kind, scope, held, spent from ledger where hold = new.id and entry = new.status
+    on conflict (period, kind, scope) do update set held = held + excluded.held, spent = spent + excluded.spent;
 end;
