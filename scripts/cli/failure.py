@@ -26,7 +26,7 @@ class CommandError(Exception):
 
 
 def describe(error: Exception) -> CommandError | None:
-    """The CommandError that a known error of a lower layer amounts to. Looks only at modules that are loaded already."""
+    """The CommandError that a known error of a lower layer amounts to. Looks only at modules already loaded."""
     for module_name, class_name, exit_code in _KNOWN:
         module = sys.modules.get(module_name)
         known = getattr(module, class_name, None) if module else None

@@ -15,7 +15,7 @@ PLUMBING = {"main", "failure", "options", "output", "session"}
 
 
 class Commands(click.Group):
-    """Finds commands by their file's name; a file is imported when it is asked for, since every call pays for start-up."""
+    """Finds commands by their file's name; a file is imported only when it is asked for: every call pays for it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return _names()
