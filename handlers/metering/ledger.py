@@ -12,7 +12,7 @@ from handlers.metering.retention import prune_sometimes
 from handlers.metering.room import Room, ratelimit_headers, read_room, refusal
 from handlers.metering.schema import ready
 from handlers.metering.statements import HELD, HOLD, ROOM, SETTLE, TOTAL, TOUCH_KEY
-from handlers.metering.windows import MINUTE_MS, minute_of, month_of, parse_time, period_of
+from handlers.metering.windows import DAY_MS, MINUTE_MS, minute_of, month_of, parse_time, period_of
 from handlers.tenants.keys import authenticate, invalid_key
 from shared.edge.ports import Database, DatabaseBusyError, DatabaseError, Rows, Statement, Value
 from shared.spec.compiled import Tenant
@@ -24,8 +24,6 @@ REFUSED = re.compile(r"limit:([a-z_]+)")
 
 SETTLE_TRIES = 4
 """The adapter waits five seconds for a locked database in each."""
-
-DAY_MS = 24 * 60 * MINUTE_MS
 
 
 class Ledger:

@@ -2,9 +2,9 @@
 
 from weakref import WeakKeyDictionary
 
+from handlers.metering.windows import DAY_MS
 from shared.edge.ports import Database, DatabaseBusyError, Statement
 
-DAY_MS = 86_400_000
 EVERY_MS = 3_600_000
 MAX_PRUNED = 200
 """Receipts looked at in one step; while there are more, every settlement takes another one."""

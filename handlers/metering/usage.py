@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from handlers.errors import ApiError
 from handlers.metering.money import format_usd
-from handlers.metering.windows import format_time, month_start_ms, parse_time
+from handlers.metering.windows import DAY_MS, format_time, month_start_ms, parse_time
 from shared.edge.ports import Database, Json, Rows, Statement, Value
 
 GROUPS = {
@@ -14,7 +14,7 @@ GROUPS = {
 }
 TOKENS = ("input", "cached_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
 FIELDS = ("from", "to", "group_by")
-LONGEST_MS = 400 * 86_400_000
+LONGEST_MS = 400 * DAY_MS
 """A bit more than a year: a report reads every receipt in between."""
 
 # Sums are read as text: D1 rounds numbers beyond 2^53.

@@ -1,8 +1,10 @@
 """The fixed windows of limits: the UTC minute, the UTC calendar month, and `total`, which never resets. Pure."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 MINUTE_MS = 60_000
+DAY_MS = 86_400_000
 TOTAL = 0
 
 
@@ -13,7 +15,12 @@ def minute_of(now_ms: int) -> int:
 
 def month_of(now_ms: int) -> int:
     """The month as a number, 202611 for November 2026."""
-    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return _month_of_day(now_ms // DAY_MS)
+
+
+@lru_cache(maxsize=64)
+def _month_of_day(day: int) -> int:
+    moment = datetime.fromtimestamp(day * (DAY_MS // 1000), UTC)
     return moment.year * 100 + moment.month
 
 
