@@ -17,7 +17,7 @@ CLASSES = (*INPUT_CLASSES, "output")
 DEAREST = Decimal(1000)
 CHEAPEST = Decimal("0.001")
 """USD per million tokens. Every published price lies between; outside, a unit was mistaken (a thousand, or a token)."""
-FARTHEST = 200
+FARTHEST = 100
 """How many times dearer or cheaper than its provider's middle a price may be before a unit must have been mistaken."""
 _MODEL = {"name", "upstream_model", "context_tokens", "max_output_tokens", "capabilities", "prices"}
 _PRICE = {"effective_from", "usd_per_million", "source", "checked"}

@@ -1,7 +1,9 @@
 """What the model cannot say by itself: the spec against its plan, the price book, the providers and the zones."""
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase, digits
 
 from shared.prices.book import PriceBook
 from shared.spec.document import Document, Path_
@@ -50,9 +52,9 @@ class Check:
         if not self.around.placement_required:
             return
         if self.spec.id is None:
-            self._add(("id",), "is missing", "Add a line `id: ` with 6 lower-case letters and digits, drawn at random.")
+            self._add(("id",), "is missing", f"Add the line `id: {new_id()}` and never change it.")
         if self.spec.cell is None:
-            self._add(("cell",), "is missing", "Add a line such as `cell: cell-1`: where the tenant is to live.")
+            self._add(("cell",), "is missing", "Add the line `cell: cell-1`, or another cell that it is to live in.")
 
     def _trial(self) -> None:
         if self.spec.plan == "trial":
@@ -145,7 +147,12 @@ class Check:
 
     def _within(self, path: Path_, asked: float | None, most: float, whose: str) -> None:
         if asked is not None and asked > most:
-            self._add(path, f"is more than the {most:g} that {whose}", f"Lower it to {most:g} or less.", asked)
+            self._add(path, f"is more than the {most:.10g} that {whose}", f"Lower it to {most:.10g} or less.", asked)
+
+
+def new_id() -> str:
+    """A tenant's identity, at random. It starts with a letter: `7e1234` would be a number in YAML."""
+    return secrets.choice(ascii_lowercase) + "".join(secrets.choice(ascii_lowercase + digits) for _ in range(5))
 
 
 def covered(model: str, patterns: Sequence[str]) -> bool:

@@ -245,7 +245,10 @@ class _Builder:
                 self._value(value_event, (*place, 0))  # for its faults; the first one counts
                 continue
             self._document.positions[place] = _position(event, str(getattr(value_event, "value", "")))
-            fields[name] = self._value(value_event, place)
+            if (value := self._value(value_event, place)) is None:
+                self._document.add(place, "has no value", "Give it one, or remove the line.")
+            else:
+                fields[name] = value
         return fields
 
     def _refuse_empty(self) -> None:

@@ -49,7 +49,7 @@ def shown_value(field: str, value: object) -> str:
         return ""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
-    text = str(value)
+    text = f"{value:.10g}" if isinstance(value, float) else str(value)
     if _SECRET_FIELD.search(field) or _SECRET_VALUE.search(text):
         return NOT_SHOWN
     return f'"{printable(text)}"' if isinstance(value, str) else printable(text)

@@ -127,7 +127,10 @@ def _check_name(name: str, document: Document) -> None:
 
 def _claim(document: Document, taken: dict[tuple[str, str], str], path: Path_, what: str, value: str) -> None:
     """Each name, id and domain belongs to the first file that has it."""
-    owner = taken.setdefault((what, value), f"{document.file} {path}")
-    if owner != f"{document.file} {path}":
-        reason = f"is the {what} of {owner.rpartition(' (')[0]} already"
+    if (what, value) not in taken:
+        taken[what, value] = document.file
+    elif taken[what, value] == document.file:
+        document.add(path, "is listed twice", "Remove one of the two.", value=value)
+    else:
+        reason = f"is the {what} of {taken[what, value]} already"
         document.add(path, reason, f"Give one of the two another {what}.", value=value)

@@ -24,7 +24,7 @@ class Plan(BaseModel):
     included_messages: NonNegativeInt
     included_tokens: NonNegativeInt
     included_window: Literal["month", "total"] = "month"
-    message_usd: Annotated[float | None, Field(ge=0)]
+    message_usd: Annotated[float | None, Field(ge=0)] = None
     requests_per_minute: PositiveInt
     tokens_per_minute: PositiveInt
     concurrent_streams: PositiveInt

@@ -50,8 +50,10 @@ def _report(document: Document, model: type[BaseModel], path: Path_, detail: Err
     kind, given = detail["type"], detail["input"]
     limits: dict[str, Any] = detail.get("ctx", {})
     value = path[-1] if detail["loc"] and detail["loc"][-1] == "[key]" else given
-    if kind == "missing":
+    if kind == "missing" and path not in document.positions:
         document.add(path, "is missing", f"Add a line `{path[-1]}: ...`.")
+    elif kind == "missing":
+        return  # it is there without a value, and reported
     elif kind == "extra_forbidden":
         document.add(path, "is not a field", did_you_mean(str(path[-1]), _fields(model, path[:-1])), value=given)
     elif kind == "refused":
@@ -68,9 +70,9 @@ def _report(document: Document, model: type[BaseModel], path: Path_, detail: Err
 def _bound(kind: str, limits: dict[str, Any]) -> str | None:
     match kind:
         case "greater_than_equal":
-            return f"must be at least {limits['ge']}"
+            return f"must be at least {limits['ge']:.10g}"
         case "less_than_equal":
-            return f"must be at most {limits['le']}"
+            return f"must be at most {limits['le']:.10g}"
         case "too_long":
             return f"has more than {limits['max_length']} entries"
         case "too_short":
@@ -82,8 +84,6 @@ def _bound(kind: str, limits: dict[str, Any]) -> str | None:
 
 
 def _remedy(document: Document, path: Path_, kind: str, given: object) -> str:
-    if given is None:
-        return "Give it a value, or remove the line."
     if kind == "string_type" and isinstance(given, int | float):
         return f'Put it in quotes: "{(document.position(path).text or str(given))[:40]}".'
     if isinstance(given, str) and kind in ("int_type", "float_type"):
