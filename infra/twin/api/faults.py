@@ -23,9 +23,7 @@ class Faults:
         self.faults = list(faults)
 
     def strike(self, method: str, path: str) -> Fault | None:
-        for fault in self.faults:
-            if fault.method == method and re.search(fault.path, path):
-                fault.seen += 1
-                if fault.seen == fault.nth:
-                    return fault
-        return None
+        matching = [fault for fault in self.faults if fault.method == method and re.search(fault.path, path)]
+        for fault in matching:
+            fault.seen += 1
+        return next((fault for fault in matching if fault.seen == fault.nth), None)
