@@ -14,7 +14,7 @@ from handlers.inference.upstream import FAILURES, Call
 from handlers.inference.wires import Wire
 from handlers.metering.admission import Admission, Held, Outcome
 from handlers.metering.measure import expected_nano_usd
-from handlers.metering.room import format_usd
+from handlers.metering.money import format_usd
 from handlers.tenants import keys
 from handlers.tenants.credentials import presented_hash
 

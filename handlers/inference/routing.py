@@ -62,7 +62,7 @@ def choose(
         message = f"The model {name} cannot be used now: its provider {entry.provider} has no key or address here."
         raise ApiError(503, "unavailable", message, headers={"x-should-retry": "false"})
     module = providers.load(provider.kind)
-    return (Option(Candidate(name, why), entry, price, provider, module, module.upstream(name.partition("/")[2])),)
+    return (Option(Candidate(name, why), entry, price, provider, module, module.upstream(entry.upstream_model)),)
 
 
 def resolve(model: str, tenant: compiled.Tenant, book: PriceBook) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from handlers.cell import Cell
 from handlers.errors import ApiError
 from handlers.inference import wires
 from handlers.inference.conversation import Parsed
+from handlers.inference.providers._failure import from_exception
 from handlers.inference.routing import Option
 from handlers.inference.translation import Translation
 from handlers.inference.wires import PassthroughStream, Seen, UpstreamReportedError, UpstreamShapeError, Wire
@@ -17,13 +18,14 @@ from shared.edge.ports import (
     HttpError,
     HttpRequest,
     HttpResponse,
-    HttpTimeoutError,
     Json,
 )
 
 MAX_ANSWER = 100_000_000
 """Bytes of an unstreamed answer."""
 MAX_ERROR = 1_000_000
+NO_STREAM = ("application/json", "text/html")
+"""What a stream is surely not, whatever its status says. Others are believed: servers are careless with the type."""
 FAILURES = (ApiError, HttpError, AiError, UpstreamShapeError, UpstreamReportedError, TimeoutError)
 """What an exchange may end with; `as_api_error` says what each means to the caller."""
 
@@ -90,9 +92,11 @@ async def open_stream(
     if isinstance(call.content, dict):
         return await _ai(call, cell).stream(call.option.upstream.model, call.content), None
     response = await _send(call, cell, headers, seconds)
-    if response.headers.get("content-type", "text/event-stream").startswith("application/json"):
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in NO_STREAM:
         body = await response.read(MAX_ERROR)
-        raise UpstreamReportedError(502, call.upstream.read_error(body) or "a stream was asked for, none came")
+        said = call.upstream.read_error(body) if kind == "application/json" else ""
+        raise UpstreamReportedError(502, said) if said else UpstreamShapeError(f"{kind} instead of a stream")
     return response.chunks(), response
 
 
@@ -138,15 +142,12 @@ def as_api_error(error: Exception, option: Option) -> ApiError:
     match error:
         case ApiError():
             return error
-        case HttpTimeoutError() | TimeoutError():
-            return ApiError(504, "upstream_timeout", f"The provider {name} did not answer in time.")
-        case HttpError():
-            return ApiError(502, "upstream_failed", f"The connection to the provider {name} failed.")
+        case TimeoutError():
+            return ApiError(504, "upstream_timeout", f"{name} took too long to answer.")
         case AiError() | UpstreamReportedError():
-            told = json.dumps({"error": {"message": str(error)}}).encode()
-            return Refused(error.status, option.module.read_error(option.provider, error.status, {}, told))
+            return Refused(error.status, from_exception(name, error))
         case _:
-            return ApiError(502, "upstream_failed", f"The provider {name} answered in an unexpected form: {error}.")
+            return from_exception(name, error)
 
 
 def upstream_status(error: Exception) -> int:

@@ -78,13 +78,13 @@ class House:
         body: Any = None,
         *,
         key: str | None = "acme",
-        headers: dict[str, str] | None = None,
+        headers: dict[str, str | None] | None = None,
         receive: Callable[[], Any] | None = None,
         send: Callable[[Message], Any] | None = None,
         query: str = "",
     ) -> Answer:
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        given = {"host": "127.0.0.1:8787"}
+        given: dict[str, str | None] = {"host": "127.0.0.1:8787"}
         if key is not None:
             given["authorization"] = f"Bearer {self.key(key) if '-' not in key else key}"
         if method == "POST":
@@ -192,7 +192,7 @@ async def build(tmp_path: Path) -> AsyncIterator[Callable[..., House]]:
         platform = Platform(
             databases=databases,
             text={"CELL": "cell-1", "KEY_PEPPER": PEPPER, "PROVIDER_KEYS": keys},
-            modules={}.__getitem__,
+            modules=dict[str, bytes]().__getitem__,
             ai=ai or SimulatedAi(SystemClock(), pace=0),
             http=http,
             clock=SystemClock(),
