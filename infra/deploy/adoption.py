@@ -4,10 +4,14 @@ The real provider sends a create again when its answer is lost, is refused (name
 run until someone imports the resource. So it is looked up by name first, and the program is told to adopt it.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from infra import names
+from infra.config import BASE
 from infra.deploy.account import AccountApi
+from infra.twin.engine import ApiEndpoint
+from shared.spec.load import LoadedTenant
 
 TAG = "serai"
 """Of our Workers. A Worker of the right name without it is somebody else's: it is left alone, and the create fails."""
@@ -72,7 +76,32 @@ class Record:
 Wanted = Database | Script | Route | Record
 
 
-def find_adoptions(api: AccountApi, wanted: Iterable[Wanted], known: Collection[str]) -> dict[str, str]:
+def wanted_in(stack: str, tenants: Sequence[LoadedTenant], zones: Sequence[str]) -> list[Wanted]:
+    """What the stack makes that can be found by name. Custom domains are not among it: their create is an upsert."""
+    if stack == BASE:
+        return [
+            Database(names.database_resource(names.CONTROL), names.CONTROL_DATABASE),
+            Script(names.worker_resource(names.CONTROL), names.script(names.CONTROL)),
+            *(Record(names.record_resource(zone), zone, names.api_host(zone)) for zone in zones),
+        ]
+    zone, script = zones[0], names.script(stack)
+    return [
+        Script(names.worker_resource(stack), script),
+        *(Database(names.database_resource(one.name), names.tenant_database(one.name, one.id)) for one in tenants),
+        *(
+            Route(names.route_resource(one.name), zone, names.route_pattern(names.api_host(zone), one.name), script)
+            for one in tenants
+        ),
+    ]
+
+
+def find_adoptions(
+    endpoint: ApiEndpoint, account_id: str, wanted: Iterable[Wanted], known: Collection[str]
+) -> dict[str, str]:
     """Logical name -> import id of what is there, less what the stack has: imported again, it would be replaced."""
-    found = {item.logical: item.find(api) for item in wanted if item.logical not in known}
+    missing = [item for item in wanted if item.logical not in known]
+    if not missing:
+        return {}
+    with AccountApi(endpoint.base_url, endpoint.token, account_id) as api:
+        found = {item.logical: item.find(api) for item in missing}
     return {name: import_id for name, import_id in found.items() if import_id}

@@ -2,7 +2,7 @@
 
 import contextlib
 import fcntl
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from infra.config import ROOT
@@ -11,9 +11,13 @@ LOCK = ROOT / ".serai" / "bundle.lock"
 
 
 @contextlib.contextmanager
-def bundle_lock(path: Path = LOCK) -> Generator[None]:
+def bundle_lock(on_wait: Callable[[], None], path: Path = LOCK) -> Generator[None]:
     """Held while a program runs, across processes; the kernel lets go of it when its holder dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

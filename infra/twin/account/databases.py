@@ -41,7 +41,7 @@ class DatabaseFiles:
     def sweep(self, known: Iterable[str]) -> list[str]:
         """Remove files of databases that the account does not have. The caller holds the account's write lock."""
         keep = set(known)
-        folder = self.path_of("0").parent
+        folder = self.path_of("00000000-0000-0000-0000-000000000000").parent  # any database lies there
         files = [file for file in folder.iterdir() if file.is_file()] if folder.is_dir() else []
         orphans = sorted({match[0] for file in files if (match := UUID.match(file.name)) and match[0] not in keep})
         for uuid in orphans:
