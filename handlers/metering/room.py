@@ -94,11 +94,16 @@ def _optional(value: object) -> int | None:
 
 
 def refusal(room: Room, admission: Admission, kind_name: str) -> ApiError:
-    """The error for a hold that a limit refused: which one, its cap, what is left of it, when it resets."""
-    kind = KINDS[kind_name]
-    cap = room.caps.get(kind_name) or 0
-    left = room.left(kind_name) or 0
-    wanted = room.needs(admission, admission.max_output)[kind_name]
+    """The error for a hold that `kind_name` refused: the limit, its cap, what is left of it, when it resets.
+
+    When several have no room, one that waiting does not help is the better answer.
+    """
+    needs = room.needs(admission, admission.max_output)
+    lasting = [one for one in KINDS.values() if one.status == 402 and not room.within(one.name, needs[one.name])]
+    kind = lasting[0] if lasting else KINDS[kind_name]
+    cap = room.caps.get(kind.name) or 0
+    left = room.left(kind.name) or 0
+    wanted = needs[kind.name]
     window = window_of(kind, room.limits)
     resets_ms = resets_at_ms(window, admission.now_ms)
     message = (
