@@ -54,10 +54,11 @@ class Version:
 class Account:
     """State in SQLite at `path`; each D1 database is a file of its own at `d1_path(uuid)`."""
 
-    def __init__(self, path: Path, d1_path: Callable[[str], Path]) -> None:
+    def __init__(self, path: Path, d1_path: Callable[[str], Path], *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.path = path
         self.databases = DatabaseFiles(d1_path)
         self._lock = threading.RLock()
-        self._connection = _open(path)
+        self._connection = _open(path, busy_seconds)
         with self.write() as tx:
             self.databases.sweep(database["uuid"] for database in tx.all("d1"))
 
@@ -133,12 +134,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, busy_seconds: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Texts of secret bindings are in here, for the edge to have: nobody else may read the file, nor its -wal and -shm.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     path.chmod(0o600)
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=busy_seconds, check_same_thread=False)
     try:
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")

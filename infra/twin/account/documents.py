@@ -1,5 +1,6 @@
 """The account's resources: JSON documents in one SQLite table, found by id, or by name within a scope."""
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -16,7 +17,10 @@ SCHEMA = (
         unique (kind, id), unique (kind, scope, name))""",
     """create table if not exists modules (
         version text not null, position integer not null, name text not null, content_type text not null,
-        content blob not null, primary key (version, position))""",
+        hash text not null, primary key (version, position))""",
+    # Versions share most of their modules: each content is stored once.
+    "create table if not exists contents (hash text primary key, content blob not null)",
+    "create index if not exists modules_by_hash on modules (hash)",
 )
 
 EDGE_KINDS = frozenset({"worker", "version", "deployment", "route", "domain"})
@@ -63,15 +67,20 @@ class Transaction:
         self._write(kind, "delete from documents where kind = ? and id = ?", (kind, identifier))
 
     def insert_modules(self, version: str, modules: list[tuple[str, str, bytes]]) -> None:
-        rows = [(version, position, *module) for position, module in enumerate(modules)]
-        self._connection.executemany("insert into modules values (?, ?, ?, ?, ?)", rows)
+        for position, (name, content_type, content) in enumerate(modules):
+            digest = hashlib.sha256(content).hexdigest()
+            self._connection.execute("insert or ignore into contents values (?, ?)", (digest, content))
+            row = (version, position, name, content_type, digest)
+            self._connection.execute("insert into modules values (?, ?, ?, ?, ?)", row)
 
     def modules(self, version: str) -> list[tuple[str, str, bytes]]:
-        sql = "select name, content_type, content from modules where version = ? order by position"
+        sql = """select name, content_type, content from modules join contents using (hash)
+                 where version = ? order by position"""
         return self._connection.execute(sql, (version,)).fetchall()
 
     def delete_modules(self, version: str) -> None:
         self._connection.execute("delete from modules where version = ?", (version,))
+        self._connection.execute("delete from contents where hash not in (select hash from modules)")
 
     def generation(self) -> int:
         return self._connection.execute("select value from meta where key = 'generation'").fetchone()[0]

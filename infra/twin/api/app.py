@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import secrets
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -45,6 +46,7 @@ def create_api(
     ]
     handlers: dict[Any, Any] = {HTTPException: service.unrouted, Exception: _crashed}
     app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
     return _Faulty(app, faults) if faults else app
 
 
@@ -68,11 +70,17 @@ class _Service:
                     headers=request.headers,
                     content=await _read(request),
                 )
-                reply = await run_in_threadpool(route.endpoint, call)
+                response = _envelope(200, await run_in_threadpool(route.endpoint, call))
             except ApiError as error:
                 return _refused(error)
+            except (UnicodeEncodeError, RecursionError) as error:
+                # Half of a surrogate pair, or nesting that only just could be read: no text that JSON can carry on.
+                return _refused(ApiError(400, 6007, f"Malformed JSON in request body: {error}"))
+            except (sqlite3.Error, OSError) as error:
+                LOG.warning("%s %s: %s", request.method, request.url.path, error)
+                return _refused(ApiError(500, 10013, f"The twin's account cannot be read or written: {error}"))
             self._notify(call)
-            return _envelope(200, reply)
+            return response
 
         return answer
 

@@ -41,7 +41,7 @@ class Call:
         if "json" not in self.headers.get("content-type", ""):
             raise ApiError(415, 10001, "Content-Type must be application/json.")
         try:
-            return json.loads(self.content)
+            return json.loads(self.content, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise ApiError(400, 6007, f"Malformed JSON in request body: {error}") from error
 
@@ -73,6 +73,10 @@ class Route:
     path: str
     """Below /client/v4; `{account}` and `{zone}` are checked before the endpoint runs."""
     endpoint: Endpoint
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def new_id() -> str:

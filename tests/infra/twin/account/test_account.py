@@ -16,6 +16,7 @@ from infra.twin.account import Account, AccountError
 
 WRITER = """
 import sys
+import time
 from pathlib import Path
 from infra.twin.account import Account
 
@@ -31,6 +32,7 @@ while True:
         tx.insert("worker", uuid, uuid, {"id": uuid, "name": uuid})
     number += 1
     print(number, flush=True)
+    time.sleep(0.001)
 """
 
 

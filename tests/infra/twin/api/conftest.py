@@ -71,7 +71,7 @@ class Api:
 
 @pytest.fixture
 def account(tmp_path: Path) -> Iterator[Account]:
-    account = Account(tmp_path / "account.db", lambda uuid: tmp_path / "d1" / f"{uuid}.sqlite")
+    account = Account(tmp_path / "account.db", lambda uuid: tmp_path / "d1" / f"{uuid}.sqlite", busy_seconds=1)
     yield account
     account.close()
 

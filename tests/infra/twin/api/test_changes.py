@@ -2,6 +2,7 @@
 
 import base64
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -152,3 +153,19 @@ async def test_a_dropped_answer_leaves_the_work_done(faulty: tuple[httpx.AsyncCl
     (database,) = (await client.get("/d1/database")).json()["result"]
     assert database["name"] == "lost"
     assert re.fullmatch(r"[0-9a-f-]{36}", database["uuid"])
+
+
+async def test_a_module_that_versions_share_is_stored_once(api: Any, account: Account) -> None:
+    worker = await api.made("POST", "A/workers/workers", {"name": "cell-1"})
+    path = f"A/workers/workers/{worker['id']}/versions"
+    versions = [await api.made("POST", path, upload(text)) for text in ("one", "two")]
+    with sqlite3.connect(account.path) as reader:
+        assert reader.execute("select count(*) from contents").fetchone() == (2,)
+    reader.close()
+    await api.made("DELETE", f"{path}/{versions[0]['id']}")
+    with account.read() as tx:
+        assert [name for name, _, _ in tx.modules(versions[1]["id"])] == ["cell.py", "empty.bin"]
+    await api.made("DELETE", f"A/workers/workers/{worker['id']}")
+    with sqlite3.connect(account.path) as reader:
+        assert reader.execute("select count(*) from contents").fetchone() == (0,)
+    reader.close()

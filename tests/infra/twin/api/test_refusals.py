@@ -1,10 +1,14 @@
 """Given a request that Cloudflare refuses, when the twin gets it, then it refuses with that status and code."""
 
+import asyncio
 import base64
 import os
+import sqlite3
 from typing import Any
 
 import pytest
+
+from infra.twin.account import Account
 
 UNKNOWN = "0" * 32
 UNKNOWN_UUID = "00000000-0000-4000-8000-000000000000"
@@ -295,6 +299,8 @@ async def test_a_deployed_version_stays(api: Any) -> None:
         (b"", "application/json", 400, 6007),
         (b"\xff\xfe{", "application/json", 400, 6007),
         (b"[" * 100_000, "application/json", 400, 6007),
+        (b'{"name": NaN}', "application/json", 400, 6007),
+        (b'{"name": 1' + b"0" * 5000 + b"}", "application/json", 400, 6007),
         (b"[]", "application/json", 400, 6007),
         (b'"name"', "application/json", 400, 6007),
         (b"name=x", "application/x-www-form-urlencoded", 415, 10001),
@@ -341,3 +347,24 @@ async def test_no_token_at_all(api: Any) -> None:
 )
 async def test_an_account_or_zone_that_is_not_ours(api: Any, path: str, status: int, code: int) -> None:
     assert await api.refused("GET", path) == (status, code)
+
+
+async def test_half_a_surrogate_pair(api: Any) -> None:
+    body = b'{"title": "\\ud800"}'
+    headers = {"content-type": "application/json"}
+    assert await api.refused("POST", "A/storage/kv/namespaces", content=body, headers=headers) == (400, 6007)
+
+
+async def test_an_account_that_another_process_keeps_locked(api: Any, account: Account) -> None:
+    with sqlite3.connect(account.path, isolation_level=None) as other:
+        other.execute("begin immediate")
+        assert await api.refused("POST", "A/queues", {"queue_name": "jobs"}) == (500, 10013)
+        other.execute("rollback")
+    other.close()
+    await api.made("POST", "A/queues", {"queue_name": "jobs"})
+
+
+async def test_a_name_wanted_twice_at_once_is_given_once(api: Any) -> None:
+    answers = await asyncio.gather(*(api("POST", "A/d1/database", {"name": "acme"}) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    assert len(await api.made("GET", "A/d1/database")) == 1
