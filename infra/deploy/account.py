@@ -1,12 +1,15 @@
 """What an account has, asked by name through Cloudflare's API."""
 
-from collections.abc import Iterator
-from types import TracebackType
+import contextlib
+import json
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-import httpx
+from infra.deploy.fetch import Fetcher, FetchError, open_fetcher
+from infra.twin.engine import ApiEndpoint
 
 PER_PAGE = 100
+TIMEOUT_SECONDS = 30.0
 
 
 class AccountApiError(Exception):
@@ -14,21 +17,13 @@ class AccountApiError(Exception):
 
 
 class AccountApi:
-    """A reader of one account. Use it in a `with` block."""
+    """A reader of one account. One question is asked once: every tenant's route is in the same list."""
 
-    def __init__(self, base_url: str, token: str, account_id: str) -> None:
+    def __init__(self, fetcher: Fetcher, endpoint: ApiEndpoint, account_id: str) -> None:
         self.account_id = account_id
+        self._fetcher = fetcher
+        self._endpoint = endpoint
         self._answers: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        """One question is asked once: every tenant's route is in the same list."""
-        self._client = httpx.Client(base_url=base_url, headers={"authorization": f"Bearer {token}"}, timeout=30)
-
-    def __enter__(self) -> "AccountApi":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._client.close()
 
     def zone_id(self, name: str) -> str | None:
         return next((zone["id"] for zone in self._pages("/zones", name=name)), None)
@@ -51,19 +46,25 @@ class AccountApi:
             yield from found
             page += 1
 
-    def _get(self, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
+    def _get(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         question = (path, str(query))
         if question not in self._answers:
             self._answers[question] = self._ask(path, query)
         return self._answers[question]
 
-    def _ask(self, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
+    def _ask(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         try:
-            answer = self._client.get(path, params=query)
-            document = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise AccountApiError(f"Cloudflare's API at {self._client.base_url} did not answer: {error!r}") from None
+            answer = self._fetcher.get(path, token=self._endpoint.token, query=query)
+            document = json.loads(answer.body)
+        except (FetchError, ValueError) as error:
+            raise AccountApiError(f"Cloudflare's API at {self._endpoint.base_url} did not answer: {error}") from None
         if not document.get("success"):
             what = "; ".join(f"{fault['message']} ({fault['code']})" for fault in document.get("errors", ()))
-            raise AccountApiError(f"Cloudflare's API refused GET {path} with {answer.status_code}: {what}")
+            raise AccountApiError(f"Cloudflare's API refused GET {path} with {answer.status}: {what}")
         return document["result"]
+
+
+@contextlib.contextmanager
+def open_account(endpoint: ApiEndpoint, account_id: str) -> Generator[AccountApi]:
+    with open_fetcher(endpoint.base_url, TIMEOUT_SECONDS) as fetcher:
+        yield AccountApi(fetcher, endpoint, account_id)

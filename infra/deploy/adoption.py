@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from infra import names
 from infra.config import BASE
-from infra.deploy.account import AccountApi
+from infra.deploy.account import AccountApi, open_account
 from infra.twin.engine import ApiEndpoint
 from shared.spec.load import LoadedTenant
 
@@ -102,6 +102,6 @@ def find_adoptions(
     missing = [item for item in wanted if item.logical not in known]
     if not missing:
         return {}
-    with AccountApi(endpoint.base_url, endpoint.token, account_id) as api:
+    with open_account(endpoint, account_id) as api:
         found = {item.logical: item.find(api) for item in missing}
     return {name: import_id for name, import_id in found.items() if import_id}

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import httpx
-
+from infra.deploy.fetch import Fetcher, FetchError, open_fetcher
 from infra.deploy.results import TenantEndpoint
 
 PATIENCE_SECONDS = 10.0
@@ -34,30 +33,30 @@ def smoke(
     """`GET <base_url>/<tenant>/v1/models` of each. A suspended tenant has to refuse."""
     results: list[SmokeResult] = []
     deadline = time.monotonic() + patience
-    with httpx.Client(base_url=base_url, timeout=patience, trust_env=False) as client:
+    with open_fetcher(base_url, patience) as fetcher:
         for tenant in tenants:
-            result = _smoke_one(client, tenant, deadline)
+            result = _smoke_one(fetcher, tenant, deadline)
             results.append(result)
             if on_result:
                 on_result(result)
     return results
 
 
-def _smoke_one(client: httpx.Client, tenant: TenantEndpoint, deadline: float) -> SmokeResult:
+def _smoke_one(fetcher: Fetcher, tenant: TenantEndpoint, deadline: float) -> SmokeResult:
     started = time.monotonic()
     wanted = 403 if tenant.state == "suspended" else 200
     while True:
-        status, reason = _ask(client, tenant, wanted)
+        status, reason = _ask(fetcher, tenant, wanted)
         if not reason or time.monotonic() >= deadline:
             return SmokeResult(tenant.name, not reason, status, reason, time.monotonic() - started)
         time.sleep(PAUSE_SECONDS)
 
 
-def _ask(client: httpx.Client, tenant: TenantEndpoint, wanted: int) -> tuple[int, str]:
+def _ask(fetcher: Fetcher, tenant: TenantEndpoint, wanted: int) -> tuple[int, str]:
     try:
-        answer = client.get(f"/{tenant.name}/v1/models", headers={"authorization": f"Bearer {tenant.key}"})
-    except httpx.HTTPError as error:
-        return 0, f"no answer from {client.base_url}: {error or type(error).__name__}"
-    if answer.status_code == wanted:
+        answer = fetcher.get(f"/{tenant.name}/v1/models", token=tenant.key)
+    except FetchError as error:
+        return 0, f"no answer: {error}"
+    if answer.status == wanted:
         return wanted, ""
-    return answer.status_code, f"answered {answer.status_code}, not {wanted}: {answer.text[:200]}"
+    return answer.status, f"answered {answer.status}, not {wanted}: {answer.body[:200].decode(errors='replace')}"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infra.deploy.account import AccountApi, AccountApiError
+from infra.deploy.account import AccountApiError
 from infra.deploy.adoption import Database, Record, Route, Script, find_adoptions
 from infra.twin.engine import ApiEndpoint
 
@@ -61,9 +61,10 @@ def test_a_route_is_ours_when_it_leads_to_our_script(twin: Any) -> None:
 
 
 def test_an_api_that_refuses_or_is_away_is_one_sentence(twin: Any) -> None:
-    refused = AccountApi(twin.api.base_url, "x" * 40, twin.state.secrets.account_id)
-    with refused, pytest.raises(AccountApiError, match=r"refused GET /zones with 40\d"):
-        refused.zone_id("serai.example")
+    wrong_token = ApiEndpoint(twin.api.base_url, "x" * 40)
+    account_id = twin.state.secrets.account_id
+    with pytest.raises(AccountApiError, match=r"refused GET .* with 40\d"):
+        find_adoptions(wrong_token, account_id, [Database("acme-db", "serai-acme-abc")], ())
     away = ApiEndpoint("http://127.0.0.1:1/client/v4", "x" * 40)
     with pytest.raises(AccountApiError, match="did not answer"):
-        find_adoptions(away, twin.state.secrets.account_id, [Database("acme-db", "serai-acme-abc")], ())
+        find_adoptions(away, account_id, [Database("acme-db", "serai-acme-abc")], ())
