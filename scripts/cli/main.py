@@ -8,10 +8,7 @@ from functools import cache
 import click
 
 import scripts.cli
-from scripts.cli.failure import CommandError, describe
-
-PLUMBING = {"main", "failure", "options", "output", "session"}
-"""Modules of this folder that are no commands."""
+from scripts.terminal.failure import CommandError, describe
 
 
 class Commands(click.Group):
@@ -28,7 +25,7 @@ class Commands(click.Group):
 
 @cache
 def _names() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(scripts.cli.__path__) if module.name not in PLUMBING)
+    return sorted(module.name for module in pkgutil.iter_modules(scripts.cli.__path__) if module.name != "main")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

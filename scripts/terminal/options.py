@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,3 +43,24 @@ def providers_option(command: Command) -> Command:
         show_default="infra/providers.yaml",
         help="The operator's model providers.",
     )(command)
+
+
+def engine_options(command: Command) -> Command:
+    """Which engine, which stack, which zones: what plan, up and down have in common."""
+    engine = click.option(
+        "--engine",
+        type=click.Choice(["embedded", "pulumi"]),
+        default="embedded",
+        show_default=True,
+        help="What runs the program.",
+    )
+    only = click.option("--stack", "only", help="One stack only: base, cell-1, ...")
+    zones = click.option(
+        "--zone", "zones", multiple=True, default=("serai.example",), show_default=True, help="A zone of the account."
+    )
+    return engine(only(zones(command)))
+
+
+def default_tenants(given: Sequence[Path], *, examples: bool) -> tuple[Path, ...]:
+    own = ROOT / "tenants"
+    return tuple(given) or ((own, own / "examples") if examples else (own,))
