@@ -35,7 +35,7 @@ def open_cell(config: CellConfig, platform: Platform) -> Cell:
     return Cell(
         config=config,
         platform=platform,
-        book=load_book(),
+        book=config.price_book(load_book()),
         provider_keys=json.loads(platform.text.get("PROVIDER_KEYS") or "{}"),
         pepper=_text(platform, "KEY_PEPPER"),
         by_name=sites,

@@ -7,7 +7,7 @@ reading trusts the files, because a test lints the ones that are shipped.
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
@@ -115,6 +115,10 @@ class PriceBook:
         index = bisect_right(entry.starts, at_ms) - 1
         return entry.prices[index] if index >= 0 else None
 
+    def extended(self, entries: Iterable[ModelEntry]) -> "PriceBook":
+        """This book and more models."""
+        return PriceBook((*self, *entries))
+
     def __iter__(self) -> Iterator[ModelEntry]:
         return iter(self._entries.values())
 
@@ -156,16 +160,21 @@ def read_models(document: Mapping[str, Any]) -> Iterator[ModelEntry]:
 
 def read_model(provider: str, model: Mapping[str, Any]) -> ModelEntry:
     name = f"{provider}/{model['name']}"
-    prices = tuple(sorted((_price(name, fields) for fields in model["prices"]), key=lambda price: price.effective_from))
-    return ModelEntry(
+    entry = ModelEntry(
         name=name,
         upstream_model=model["upstream_model"],
         context_tokens=model["context_tokens"],
         max_output_tokens=model["max_output_tokens"],
         capabilities=frozenset(model["capabilities"]),
-        prices=prices,
-        starts=tuple(_midnight_ms(price.effective_from) for price in prices),
+        prices=tuple(_price(name, fields) for fields in model["prices"]),
     )
+    return dated(entry)
+
+
+def dated(entry: ModelEntry) -> ModelEntry:
+    """The entry with its prices in order and ready to be looked up by time."""
+    prices = tuple(sorted(entry.prices, key=lambda price: price.effective_from))
+    return replace(entry, prices=prices, starts=tuple(_midnight_ms(price.effective_from) for price in prices))
 
 
 def _price(model: str, fields: Mapping[str, Any]) -> Price:

@@ -102,6 +102,11 @@ def lint_price(price: Fields) -> Iterator[str]:
         yield "`source` must be the https URL that the price was read from"
     if price.get("verified") is False and not price.get("note"):
         yield "is not verified: `note` must say what the numbers are"
+    yield from lint_amounts(price)
+
+
+def lint_amounts(price: Fields) -> Iterator[str]:
+    """What is wrong with the numbers of a price."""
     yield from _usd(price.get("usd_per_million"), "usd_per_million")
     request = price.get("usd_per_request", 0)
     if not _number(request) or not 0 <= request <= 1:

@@ -12,6 +12,7 @@ from shared.spec.model import TenantSpec
 from shared.spec.plans import Plan
 from shared.spec.providers import ProviderConfig
 
+PRICES = "infra/providers.yaml"
 RESERVED_ALIASES = ("default", "auto")
 
 
@@ -95,16 +96,20 @@ class Check:
             return False
         provider, _, model = pattern.partition("/")
         known = self.around.book.models()
+        if not self.around.providers:
+            return False  # their file has faults of its own, and is reported
         if provider not in self.around.providers:
             remedy = did_you_mean(provider, self.around.providers)
             self._add(path, f"names a provider that is not configured: {provider}", remedy, pattern)
             return False
         of_provider = [name for name in known if name.startswith(f"{provider}/")]
         if model == "*" and not of_provider:
-            self._add(path, "matches no model: the price book has none of this provider", "Add its prices.", pattern)
+            remedy = f"Name some under `models` in {PRICES}."
+            self._add(path, "matches no model: the price book has none of this provider", remedy, pattern)
             return False
         if model != "*" and pattern not in known:
-            self._add(path, "is not in the price book", did_you_mean(pattern, of_provider), pattern)
+            remedy = did_you_mean(pattern, of_provider) if of_provider else f"Add it under `models` in {PRICES}."
+            self._add(path, "is not in the price book", remedy, pattern)
             return False
         return True
 

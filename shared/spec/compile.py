@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from shared.keys import derive_admin_key, hash_key
+from shared.prices.portable import to_json
 from shared.spec.compiled import FORMAT, AdminKeyHash, EndUserLimits, Limits, Provider, Tenant
 from shared.spec.load import LoadedTenant
 from shared.spec.model import TenantSpec
@@ -37,7 +38,7 @@ def compile_tenants(  # noqa: PLR0917 - a document has as many parts as it has
             "format": FORMAT,
             "cell": cell,
             "api_host": api_host,
-            "providers": {provider.name: _without(asdict(provider), "name") for provider in compiled},
+            "providers": {provider.name: _provider_fields(provider) for provider in compiled},
             "tenants": [asdict(tenant) for tenant in sorted(tenants, key=lambda tenant: tenant.name)],
         }
     )
@@ -122,6 +123,7 @@ def _provider(config: ProviderConfig, available: Mapping[str, bool], remedies: M
         available=usable,
         remedy=None if usable else remedies.get(config.name),
         key_required=config.secret_name is not None,
+        models=config.models,
     )
 
 
@@ -144,8 +146,10 @@ def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _without(fields: dict[str, object], name: str) -> dict[str, object]:
-    return {key: value for key, value in fields.items() if key != name}
+def _provider_fields(provider: Provider) -> dict[str, object]:
+    fields = asdict(provider)
+    del fields["name"]
+    return {**fields, "models": [to_json(model) for model in provider.models]}
 
 
 def _document(content: dict[str, object]) -> bytes:

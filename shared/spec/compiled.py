@@ -7,6 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from shared.prices.book import ModelEntry, PriceBook
+from shared.prices.portable import from_json
+
 FORMAT = 1
 
 
@@ -59,6 +62,8 @@ class Provider:
     remedy: str | None
     key_required: bool = True
     """The key itself is in the binding PROVIDER_KEYS: a JSON object from provider name to key."""
+    models: tuple[ModelEntry, ...] = ()
+    """Models that the operator added to those of the price book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,10 @@ class CellConfig:
     providers: dict[str, Provider]
     tenants: tuple[Tenant, ...]
 
+    def price_book(self, shipped: PriceBook) -> PriceBook:
+        """The shipped price book and the models that the operator added."""
+        return shipped.extended(model for provider in self.providers.values() for model in provider.models)
+
 
 def read_tenants(document: bytes) -> CellConfig:
     """Parse `tenants.json`. Raises ValueError when the document is of another format."""
@@ -101,9 +110,14 @@ def read_tenants(document: bytes) -> CellConfig:
     return CellConfig(
         cell=data["cell"],
         api_host=data["api_host"],
-        providers={name: Provider(name=name, **fields) for name, fields in data["providers"].items()},
+        providers={name: _provider(name, fields) for name, fields in data["providers"].items()},
         tenants=tuple(_tenant(fields) for fields in data["tenants"]),
     )
+
+
+def _provider(name: str, document: dict[str, Any]) -> Provider:
+    fields = dict(document)
+    return Provider(name=name, models=tuple(map(from_json, fields.pop("models", ()))), **fields)
 
 
 def _tenant(document: dict[str, Any]) -> Tenant:

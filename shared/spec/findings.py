@@ -8,8 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_SHOWN = "[not shown]"
-_SECRET_FIELD = re.compile(r"key|secret|token(?!s_)|passw|credential", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"\bsk-|-----BEGIN|\bey[JK][\w-]{20,}|^[A-Za-z0-9+/_=.-]{40,}$")
+_SECRET_FIELD = re.compile(r"(^|[._-])key$|secret|token$|passw|credential", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"\bsk-|//[^/\s]*@|-----BEGIN|\bey[JK][\w-]{20,}|^[A-Za-z0-9+/_=.-]{40,}$")
 _LONGEST = 80
 
 

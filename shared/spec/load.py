@@ -56,7 +56,8 @@ def load_tenants(
     placement_required: bool,
 ) -> Loaded:
     """Read the tenant files directly in each folder. `placement_required`: real stacks need `id` and `cell` in them."""
-    around = Surroundings(load_plans(), book, providers, zones, placement_required)
+    added = (model for provider in providers.values() for model in provider.models)
+    around = Surroundings(load_plans(), book.extended(added), providers, zones, placement_required)
     tenants: list[LoadedTenant] = []
     findings: list[Finding] = []
     taken: dict[tuple[str, str], str] = {}

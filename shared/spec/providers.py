@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
-from shared.spec.document import Document, read_document
+from shared.prices.book import ModelEntry
+from shared.spec.document import Document, Path_, read_document
 from shared.spec.findings import Finding, did_you_mean
 from shared.spec.forms import Form, refused
+from shared.spec.own_models import ModelName, OwnModel, own_models
 from shared.spec.validate import validate
 
-KINDS = ("anthropic", "openai", "openai_compatible", "workers_ai")
+KINDS = Path(__file__).resolve().parents[2] / "handlers" / "inference" / "providers"
+"""A kind of provider is a file there: found by listing, so that adding one touches nothing here."""
 _REFERENCE = re.compile(r"secret:([a-z0-9][a-z0-9_-]{0,62})")
 
 
@@ -25,6 +28,8 @@ class ProviderConfig:
     base_url: str | None
     secret_name: str | None
     """NAME of `secret:NAME`; None: it takes no key."""
+    models: tuple[ModelEntry, ...] = ()
+    """Models that the operator adds to those of the price book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class _Provider(BaseModel):
     kind: Annotated[str, Field(max_length=60)] | None = None
     base_url: Annotated[str, AfterValidator(_url)] | None = None
     api_key: Annotated[str, AfterValidator(_reference)] | None = None
+    models: dict[ModelName, OwnModel] = {}
 
 
 _Name = Annotated[
@@ -71,25 +77,32 @@ class _Providers(RootModel[dict[_Name, _Provider]]):
 
 
 def load_providers(path: Path) -> LoadedProviders:
-    """All providers, or all that is wrong with the file."""
+    """All providers, and all that is wrong with the file: with findings, what is sound of it, to check tenants by."""
     document = read_document(path)
     providers: dict[str, ProviderConfig] = {}
     if document.readable:
         model, faulty = validate(_Providers, document, {})
         for name, provider in model.root.items() if model else ():
-            if not any(path[:1] == (name,) for path in faulty):
-                _check(document, name, provider)
+            if not faulty & {(name,), (name, "kind")}:
+                _check(document, name, provider, faulty)
             reference = _REFERENCE.fullmatch(provider.api_key or "")
             secret = reference.group(1) if reference else None
-            providers[name] = ProviderConfig(name, provider.kind or name, provider.base_url, secret)
-    return LoadedProviders({} if document.findings else providers, tuple(document.findings))
+            models = own_models(document, name, provider.models, faulty)
+            providers[name] = ProviderConfig(name, provider.kind or name, provider.base_url, secret, models)
+    findings = sorted(document.findings, key=lambda finding: (finding.line, finding.column))
+    return LoadedProviders(providers, tuple(findings))
 
 
-def _check(document: Document, name: str, provider: _Provider) -> None:
-    kind = provider.kind or name
-    if kind not in KINDS:
+def provider_kinds() -> list[str]:
+    """What `kind` may be."""
+    return sorted(file.stem for file in KINDS.glob("[a-z]*.py"))
+
+
+def _check(document: Document, name: str, provider: _Provider, faulty: frozenset[Path_]) -> None:
+    kind, kinds = provider.kind or name, provider_kinds()
+    if kind not in kinds:
         path = (name,) if provider.kind is None else (name, "kind")
-        remedy = did_you_mean(kind, KINDS) if provider.kind else "Add `kind: openai_compatible`."
+        remedy = did_you_mean(kind, kinds) if provider.kind else "Add `kind: openai_compatible`."
         document.add(path, "is no kind of provider", remedy, value=kind)
     elif (kind == "workers_ai") != (name == "workers_ai"):
         document.add((name,), "mixes workers_ai with another kind", "The AI binding is `workers_ai: {}`, only there.")
@@ -97,5 +110,5 @@ def _check(document: Document, name: str, provider: _Provider) -> None:
         for field, value in (("base_url", provider.base_url), ("api_key", provider.api_key)):
             if value is not None:
                 document.add((name, field), "does not apply to the AI binding", "Remove it.")
-    elif provider.base_url is None:
+    elif provider.base_url is None and (name, "base_url") not in faulty:
         document.add((name, "base_url"), "is missing", "Add the provider's URL, up to and with its version.")

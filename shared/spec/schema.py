@@ -3,30 +3,28 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from shared.spec.model import TenantSpec
 
 
 def tenant_schema() -> dict[str, Any]:
-    schema = _without_null(TenantSpec.model_json_schema())
+    schema = _strict(TenantSpec.model_json_schema())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _without_null(schema: Any) -> Any:
-    """A field may be left out, but not be empty: what pydantic writes as `X or null` is X."""
-    if isinstance(schema, list):
-        return [_without_null(item) for item in cast("list[Any]", schema)]
-    if not isinstance(schema, dict):
-        return schema
-    fields = {name: _without_null(value) for name, value in cast("dict[str, Any]", schema).items()}
-    if fields.get("default", ...) is None:
-        del fields["default"]
-    kinds = [kind for kind in fields.get("anyOf", []) if kind != {"type": "null"}]
-    if len(kinds) == 1:
-        del fields["anyOf"]
-        fields = {**kinds[0], **fields}
-    return fields
+def _strict(schema: dict[str, Any]) -> dict[str, Any]:
+    """As loading is: a field may be left out, but not be empty (pydantic writes `X or null`), and names have a form."""
+    fields = dict(schema)
+    for names in ("$defs", "properties", "patternProperties"):
+        if names in fields:
+            fields[names] = {name: _strict(field) for name, field in fields[names].items()}
+    if isinstance(fields.get("default"), dict | None):
+        fields.pop("default", None)
+    if "patternProperties" in fields:
+        fields["additionalProperties"] = False
+    kinds = [kind for kind in fields.pop("anyOf", []) if kind != {"type": "null"}]
+    return {**kinds[0], **fields} if kinds else fields
 
 
 def render() -> str:

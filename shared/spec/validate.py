@@ -1,10 +1,11 @@
 """A document against a pydantic model: every fault as a finding, and as much of the content as is sound."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.spec.document import Document, Path_
@@ -92,21 +93,39 @@ def _remedy(document: Document, path: Path_, kind: str, given: object) -> str:
 
 
 def _fields(model: type[BaseModel], path: Path_) -> list[str]:
-    """The fields of the model at a path."""
+    """The fields of the model at a path; none where there is no model."""
+    at: list[Any] = [model]
     for part in path:
-        found = model.model_fields.get(str(part))
-        nested = next(_models(found.annotation), None) if found else None
-        if nested is None:
-            return []
-        model = nested
-    return list(model.model_fields)
+        at = [inner for annotation in at for inner in _inside(annotation, part)]
+    return [
+        name for annotation in at for plain in _plain(annotation) if _is_model(plain) for name in plain.model_fields
+    ]
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)
+def _inside(annotation: Any, part: str | int) -> list[Any]:
+    """The annotations of what stands under a field, key or index."""
+    found: list[Any] = []
+    for plain in _plain(annotation):
+        if _is_model(plain) and part in plain.model_fields:
+            found.append(plain.model_fields[part].annotation)
+        elif get_origin(plain) in (dict, list):
+            found.append(get_args(plain)[-1])
+    return found
+
+
+def _plain(annotation: Any) -> list[Any]:
+    """Without Annotated, unions and root models."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [plain for option in get_args(annotation) for plain in _plain(option)]
+    if _is_model(annotation) and issubclass(annotation, RootModel):
+        return _plain(annotation.model_fields["root"].annotation)
+    return [annotation]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _substitute(data: Any, path: Path_, placeholders: Placeholders) -> None:
