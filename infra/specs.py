@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from infra.config import BaseConfig, CellConfig, StackConfig
+from infra.names import control_host
 from infra.placement import check_zones, place
 from shared.keys import derive_admin_key
 from shared.prices.book import load_book
@@ -56,6 +57,7 @@ def directory_document(config: BaseConfig, specs: Specs) -> bytes:
     zones = {tenant.cell: config.cells.get(tenant.cell, config.zones[0]) for tenant in specs.tenants}
     cells = [tenant.cell for tenant in specs.tenants]
     domains = [domain for tenant in specs.tenants for domain in tenant.spec.domains]
+    domains.append(control_host(config.zones[0]))
     check_zones([zones[cell] for cell in cells], domains, config.zones)
     return compile_directory(specs.tenants, {cell: config.api_host(cell) for cell in zones})
 
