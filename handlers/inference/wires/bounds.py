@@ -8,18 +8,12 @@ import json
 from handlers.inference.conversation import (
     Answer,
     Conversation,
-    Event,
     Image,
     Part,
     Refusal,
-    RefusalDelta,
     Text,
-    TextDelta,
     Thinking,
-    ThinkingDelta,
     ToolCall,
-    ToolCallDelta,
-    ToolCallStart,
     ToolResult,
 )
 
@@ -83,21 +77,6 @@ def _json_size(document: object) -> int:
 def answer_size(answer: Answer) -> int:
     """UTF-8 bytes generated."""
     return sum(_part_bound(part, 0) for part in answer.parts)
-
-
-def event_size(event: Event) -> int:
-    """UTF-8 bytes generated in one stream event."""
-    match event:
-        case TextDelta() | RefusalDelta():
-            return size(event.text)
-        case ThinkingDelta():
-            return size(event.text) + size(event.redacted or "")
-        case ToolCallStart():
-            return MESSAGE + size(event.name)
-        case ToolCallDelta():
-            return size(event.arguments)
-        case _:
-            return 0
 
 
 def estimate_tokens(generated_bytes: int) -> int:

@@ -150,9 +150,19 @@ def format_answer(answer: Answer, parsed: Parsed, *, answer_id: str, created: in
             "content": [_block(part) for part in answer.parts],
             "stop_reason": STOP_REASONS[answer.stop_reason],
             "stop_sequence": answer.stop_sequence,
-            "usage": format_usage(answer.usage),
+            "usage": {**format_usage(answer.usage), **_cache_durations(answer.usage)},
         }
     )
+
+
+def _cache_durations(usage: Usage) -> dict[str, Json]:
+    if usage.cache_write_5m is None and usage.cache_write_1h is None:
+        return {}
+    durations = {
+        "ephemeral_5m_input_tokens": usage.cache_write_5m or 0,
+        "ephemeral_1h_input_tokens": usage.cache_write_1h or 0,
+    }
+    return {"cache_creation": durations}
 
 
 def public_id(answer_id: str) -> str:

@@ -260,8 +260,10 @@ def format_usage(usage: Usage) -> dict[str, Json]:
         "completion_tokens": usage.output or 0,
         "total_tokens": prompt + (usage.output or 0),
     }
-    if usage.cached_read is not None:
-        document["prompt_tokens_details"] = {"cached_tokens": usage.cached_read}
+    if usage.cached_read is not None or written:
+        document["prompt_tokens_details"] = {"cached_tokens": usage.cached_read or 0}
+    if written:
+        document["prompt_tokens_details"]["cache_write_tokens"] = written
     if usage.reasoning is not None:
         document["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return document

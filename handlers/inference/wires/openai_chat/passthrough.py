@@ -24,16 +24,19 @@ _END = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]")
 
 
 def prepare_passthrough(body: bytes, parsed: Parsed, upstream: Upstream, max_output: int) -> bytes:
-    document = parsed.document
+    document, limit = parsed.document, upstream.max_output_field
     values = {"model": encode(upstream.model)}
     renamed: dict[str, str] = {}
-    given = next((name for name in _LIMITS if document.get(name) is not None), None)
-    if given is None:
-        values[_limit_field(upstream)] = str(max_output).encode()
-    elif given != _limit_field(upstream) and _limit_field(upstream) not in document:
-        renamed[given] = _limit_field(upstream)
-    if given is not None and document[given] != max_output:
-        values[given] = str(max_output).encode()
+    other = next((name for name in _LIMITS if name != limit and document.get(name) is not None), None)
+    if other is not None and limit not in document:
+        renamed[other] = limit
+        if document[other] != max_output:
+            values[other] = str(max_output).encode()
+    else:
+        if other is not None:
+            values[other] = b"null"
+        if document.get(limit) != max_output:
+            values[limit] = str(max_output).encode()
     if (options := _stream_options(parsed, upstream)) is not None:
         values["stream_options"] = encode(options)
     return replace(body, document, values, renamed)
@@ -41,14 +44,10 @@ def prepare_passthrough(body: bytes, parsed: Parsed, upstream: Upstream, max_out
 
 def prepare_document(parsed: Parsed, upstream: Upstream, max_output: int) -> dict[str, Json]:
     document = {name: value for name, value in parsed.document.items() if name not in _LIMITS and name != "model"}
-    document[_limit_field(upstream)] = max_output
+    document[upstream.max_output_field] = max_output
     if (options := _stream_options(parsed, upstream)) is not None:
         document["stream_options"] = options
     return document
-
-
-def _limit_field(upstream: Upstream) -> str:
-    return upstream.max_output_field
 
 
 def _stream_options(parsed: Parsed, upstream: Upstream) -> dict[str, Json] | None:

@@ -33,7 +33,7 @@ Meaning = dict[str, Any]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`answered` runs over the unstreamed exchanges, `streamed` over the streamed, `asked` over those with a request."""
+    """`answered` runs over unstreamed exchanges, `streamed` over streamed ones, `asked` over those with a request."""
     for name, field in {"answered": "answer", "streamed": "stream", "asked": "request"}.items():
         if name in metafunc.fixturenames:
             chosen = {key: value for key, value in EXCHANGES.items() if field in value}
