@@ -60,7 +60,9 @@ class Account:
         self._lock = threading.RLock()
         self._connection = _open(path, busy_seconds)
         with self.write() as tx:
-            self.databases.sweep(database["uuid"] for database in tx.all("d1"))
+            known = {database["uuid"] for database in tx.all("d1")}
+            self.databases.sweep(known, tx.removed_databases())
+            tx.forget_removed_databases()
 
     @contextlib.contextmanager
     def write(self) -> Generator[Transaction, None, None]:

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from shared.edge.local.d1_rules import apply_limits
@@ -26,8 +26,7 @@ class DatabaseFiles:
             connection.execute("pragma journal_mode = wal")
 
     def remove(self, uuid: str) -> None:
-        path = self.path_of(uuid)
-        for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        for file in self._files(uuid):
             file.unlink(missing_ok=True)
 
     def open(self, uuid: str) -> sqlite3.Connection:
@@ -38,16 +37,43 @@ class DatabaseFiles:
         apply_limits(connection)
         return connection
 
-    def sweep(self, known: Iterable[str]) -> list[str]:
-        """Remove files of databases that the account does not have. The caller holds the account's write lock."""
-        keep = set(known)
-        folder = self.path_of("00000000-0000-0000-0000-000000000000").parent  # any database lies there
-        files = [file for file in folder.iterdir() if file.is_file()] if folder.is_dir() else []
-        orphans = sorted({match[0] for file in files if (match := UUID.match(file.name)) and match[0] not in keep})
-        for uuid in orphans:
-            self.remove(uuid)
-            LOG.warning("removed the file of D1 database %s: the account has no such database", uuid)
-        for uuid in sorted(keep):
+    def sweep(self, known: set[str], removed: set[str]) -> None:
+        """Deal with files of databases that the account does not have. The caller holds the account's write lock.
+
+        What an interrupted creation or deletion left is removed. A file with data that was never deleted belongs to an
+        account that was lost: it is set aside and never destroyed.
+        """
+        folder = self.path_of("0").parent
+        names = [file.name for file in folder.iterdir() if file.is_file()] if folder.is_dir() else []
+        for uuid in sorted({match[0] for name in names if (match := UUID.match(name))} - known):
+            if uuid in removed or not self._has_data(uuid):
+                self.remove(uuid)
+                LOG.warning("removed the file of D1 database %s: the account has no such database", uuid)
+            else:
+                LOG.error(
+                    "set aside D1 database %s, of which the account knows nothing: %s", uuid, self._set_aside(uuid)
+                )
+        for uuid in sorted(known):
             if not self.path_of(uuid).exists():
                 LOG.error("the file of D1 database %s is missing: %s", uuid, self.path_of(uuid))
-        return orphans
+
+    def _has_data(self, uuid: str) -> bool:
+        if not self.path_of(uuid).exists():
+            return False
+        try:
+            with contextlib.closing(self.open(uuid)) as connection:
+                return connection.execute("select exists (select 1 from sqlite_schema)").fetchone()[0] == 1
+        except sqlite3.Error:
+            return True
+
+    def _set_aside(self, uuid: str) -> Path:
+        folder = self.path_of(uuid).parent / "orphaned"
+        folder.mkdir(exist_ok=True)
+        for file in self._files(uuid):
+            if file.exists():
+                file.rename(folder / file.name)
+        return folder / self.path_of(uuid).name
+
+    def _files(self, uuid: str) -> tuple[Path, Path, Path]:
+        path = self.path_of(uuid)
+        return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")

@@ -21,6 +21,8 @@ SCHEMA = (
     # Versions share most of their modules: each content is stored once.
     "create table if not exists contents (hash text primary key, content blob not null)",
     "create index if not exists modules_by_hash on modules (hash)",
+    # Databases that were deleted and whose files may not be gone yet.
+    "create table if not exists removed_databases (uuid text primary key) without rowid",
 )
 
 EDGE_KINDS = frozenset({"worker", "version", "deployment", "route", "domain"})
@@ -81,6 +83,16 @@ class Transaction:
     def delete_modules(self, version: str) -> None:
         self._connection.execute("delete from modules where version = ?", (version,))
         self._connection.execute("delete from contents where hash not in (select hash from modules)")
+
+    def remove_database(self, uuid: str) -> None:
+        self.delete("d1", uuid)
+        self._connection.execute("insert into removed_databases values (?)", (uuid,))
+
+    def removed_databases(self) -> set[str]:
+        return {uuid for (uuid,) in self._connection.execute("select uuid from removed_databases")}
+
+    def forget_removed_databases(self) -> None:
+        self._connection.execute("delete from removed_databases")
 
     def generation(self) -> int:
         return self._connection.execute("select value from meta where key = 'generation'").fetchone()[0]

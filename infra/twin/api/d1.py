@@ -72,7 +72,7 @@ def update(call: Call) -> Reply:
 def delete(call: Call) -> Reply:
     with call.write() as tx:
         uuid = _found(call, tx)["uuid"]
-        tx.delete("d1", uuid)
+        tx.remove_database(uuid)
         tx.afterwards.append(lambda: call.account.databases.remove(uuid))
     return Reply(None)
 

@@ -1,5 +1,6 @@
 """Given an account on disk, when processes come, go and die, then it holds what was committed and nothing else."""
 
+import contextlib
 import logging
 import signal
 import sqlite3
@@ -92,6 +93,44 @@ def test_orphan_files_are_swept_and_named(
     assert [record.getMessage() for record in caplog.records] == [
         f"removed the file of D1 database {orphan}: the account has no such database"
     ]
+
+
+def test_a_deletion_that_was_interrupted_is_finished(tmp_path: Path, d1_path: Callable[[str], Path]) -> None:
+    uuid = "00000000-0000-4000-8000-000000000001"
+    account = Account(tmp_path / "account.db", d1_path)
+    fill(account, uuid)
+    with account.write() as tx:
+        tx.insert("d1", uuid, "acme", {"uuid": uuid})
+    with account.write() as tx:
+        tx.remove_database(uuid)
+    account.close()
+    Account(tmp_path / "account.db", d1_path).close()
+    assert list((tmp_path / "d1").iterdir()) == []
+
+
+def test_the_databases_of_a_lost_account_are_set_aside(
+    tmp_path: Path, d1_path: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    uuid = "00000000-0000-4000-8000-000000000001"
+    account = Account(tmp_path / "account.db", d1_path)
+    fill(account, uuid)
+    account.close()
+    with caplog.at_level(logging.ERROR, "serai.twin.account"):
+        Account(tmp_path / "another.db", d1_path).close()
+    aside = tmp_path / "d1" / "orphaned" / f"{uuid}.sqlite"
+    assert f"set aside D1 database {uuid}" in caplog.text
+    assert str(aside) in caplog.text
+    with sqlite3.connect(aside) as connection:
+        assert connection.execute("select a from t").fetchall() == [(1,)]
+    connection.close()
+
+
+def fill(account: Account, uuid: str) -> None:
+    """A database with a row in it."""
+    account.databases.create(uuid)
+    with contextlib.closing(account.databases.open(uuid)) as connection:
+        connection.execute("create table t (a)")
+        connection.execute("insert into t values (1)")
 
 
 def test_a_missing_file_is_reported(

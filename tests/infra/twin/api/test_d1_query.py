@@ -1,5 +1,6 @@
 """Given a D1 database, when statements come over HTTP, then they run by D1's rules and are answered in its shape."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,9 +135,21 @@ async def test_the_database_tells_its_size(api: Any, database: str) -> None:
     assert (await api.made("GET", database))["file_size"] > 100_000
 
 
+async def test_the_file_lives_as_long_as_the_database(api: Any, account: Account, database: str) -> None:
+    folder = account.databases.path_of("0").parent
+    assert [name.removesuffix(".sqlite") for name in listed(folder)] == [database.rsplit("/", 1)[1]]
+    await api.refused("POST", "A/d1/database", {"name": "acme"})
+    assert len(listed(folder)) == 1
+    await api.made("DELETE", database)
+    assert listed(folder) == []
+
+
+def listed(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 async def test_a_lost_file_is_an_error_and_not_an_empty_database(api: Any, account: Account, database: str) -> None:
     uuid = database.rsplit("/", 1)[1]
     account.databases.remove(uuid)
     assert await api.refused("POST", f"{database}/query", {"sql": "select 1"}) == (500, 7500)
-    account.databases.sweep([])
     assert await api.refused("POST", f"{database}/query", {"sql": "select 1"}) == (500, 7500)
