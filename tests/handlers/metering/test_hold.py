@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from handlers.errors import ApiError
-from handlers.metering.admission import Held
+from handlers.metering.admission import Admission, Held
 from handlers.metering.ledger import Ledger
 from handlers.metering.reconcile import reconcile
+from handlers.metering.schema import ready
 from shared.edge.ports import DatabaseError, Rows, Statement
 
 WORST = 100 * 1_000 + 100 * 5_000
@@ -190,6 +191,26 @@ async def test_fifty_at_once_against_room_for_ten(till: Any) -> None:
     assert (len(held), len(refused)) == (10, 40)
     assert {(one.status, one.code) for one in refused} == {(402, "spend_limit")}
     assert await till.used("spend") == (10 * WORST, 0)
+    assert await reconcile(till.database) == []
+
+
+async def test_processes_at_once_against_room_for_ten(till: Any) -> None:
+    """Connections in threads of their own meet at SQLite's locks, as the processes of a cell do."""
+    till.limit(tokens_per_minute=10 * 200)
+    await ready(till.database, till.tenant, till.now_ms)
+    admissions = [[till.admission() for _ in range(13)] for _ in range(4)]
+
+    def process(mine: list[Admission]) -> list[object]:
+        async def run() -> list[object]:
+            ledger = Ledger(till.tenant, till.connect())
+            return await asyncio.gather(*(ledger.hold(one) for one in mine), return_exceptions=True)
+
+        return asyncio.run(run())
+
+    answers = await asyncio.gather(*(asyncio.to_thread(process, mine) for mine in admissions))
+    ends = [type(one) for answer in answers for one in answer]
+    assert (ends.count(Held), ends.count(ApiError)) == (10, 42)
+    assert await till.used("tokens") == (2_000, 0)
     assert await reconcile(till.database) == []
 
 
