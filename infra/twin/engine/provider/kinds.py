@@ -1,0 +1,245 @@
+"""The resource types, one entry each. Which requests they make was recorded from pulumi-cloudflare 6.17.0."""
+
+from typing import Any
+
+from infra.twin.engine.provider import r2, versions
+from infra.twin.engine.provider.api import Api
+from infra.twin.engine.provider.kind import Kind
+from infra.twin.engine.provider.names import to_api
+from infra.twin.engine.values import Values
+
+ACCOUNT = "/accounts/{accountId}"
+ZONE = "/zones/{zoneId}"
+
+
+def _same_deployment(api: Api, kind: Kind, inputs: Values, listed: dict[str, Any]) -> bool:  # noqa: ARG001
+    wanted = to_api(inputs)
+    return (listed["strategy"], listed["versions"]) == (wanted["strategy"], wanted["versions"])
+
+
+def _schedules(kind: Kind, inputs: Values, base: Any) -> Any:  # noqa: ARG001
+    return to_api(inputs.get("schedules", []))
+
+
+_KINDS = (
+    Kind(
+        type="cloudflare:index/d1Database:D1Database",
+        path=f"{ACCOUNT}/d1/database",
+        properties=("jurisdiction", "name", "primaryLocationHint", "readReplication"),
+        computed=("createdAt", "fileSize", "numTables", "uuid", "version"),
+        identity="uuid",
+        replace_on=frozenset({"jurisdiction", "name", "primaryLocationHint"}),
+        undeclared=("readReplication",),
+        natural=(("name", "name"),),
+        search={"name": "name"},
+        created="created_at",
+    ),
+    Kind(
+        type="cloudflare:index/worker:Worker",
+        path=f"{ACCOUNT}/workers/workers",
+        properties=("logpush", "name", "observability", "subdomain", "tags", "tailConsumers"),
+        computed=("createdOn", "deployedOn", "references", "updatedOn"),
+        defaults={
+            "logpush": False,
+            "observability": {
+                "enabled": False,
+                "headSamplingRate": 1,
+                "traces": {"enabled": False, "headSamplingRate": 1, "persist": True},
+            },
+            "subdomain": {"enabled": False, "previewsEnabled": False},
+            "tags": [],
+            "tailConsumers": [],
+        },
+        natural=(("name", "name"),),
+        created="created_on",
+    ),
+    Kind(
+        type="cloudflare:index/workerVersion:WorkerVersion",
+        path=f"{ACCOUNT}/workers/workers/{{workerId}}/versions",
+        properties=(
+            "annotations",
+            "assets",
+            "bindings",
+            "compatibilityDate",
+            "compatibilityFlags",
+            "containers",
+            "limits",
+            "mainModule",
+            "migrations",
+            "modules",
+            "placement",
+            "usageModel",
+        ),
+        computed=("createdOn", "mainScriptBase64", "migrationTag", "number", "source", "startupTimeMs", "urls"),
+        immutable=True,
+        defaults={"usageModel": "standard"},
+        delete_method=None,
+        read_query={"include": "modules"},
+        created="created_on",
+        body=versions.body,
+        match=versions.is_same,
+    ),
+    Kind(
+        type="cloudflare:index/workersDeployment:WorkersDeployment",
+        path=f"{ACCOUNT}/workers/scripts/{{scriptName}}/deployments",
+        properties=("annotations", "strategy", "versions"),
+        computed=("authorEmail", "createdOn", "source"),
+        immutable=True,
+        delete_method=None,
+        created="created_on",
+        match=_same_deployment,
+    ),
+    Kind(
+        type="cloudflare:index/workersRoute:WorkersRoute",
+        path=f"{ZONE}/workers/routes",
+        properties=("pattern", "script"),
+        natural=(("pattern", "pattern"),),
+    ),
+    Kind(
+        type="cloudflare:index/workersCustomDomain:WorkersCustomDomain",
+        path=f"{ACCOUNT}/workers/domains",
+        properties=("environment", "hostname", "service", "zoneId", "zoneName"),
+        computed=("certId",),
+        replace_on=frozenset({"hostname", "zoneId", "zoneName"}),
+        create_method="PUT",
+        upsert=True,
+        natural=(("hostname", "hostname"), ("service", "service")),
+        search={"hostname": "hostname"},
+    ),
+    Kind(
+        type="cloudflare:index/workersCronTrigger:WorkersCronTrigger",
+        path=f"{ACCOUNT}/workers/scripts/{{scriptName}}/schedules",
+        properties=("schedules",),
+        identity="",
+        create_method="PUT",
+        upsert=True,
+        singleton=True,
+        delete_method=None,
+        body=_schedules,
+    ),
+    Kind(
+        type="cloudflare:index/queue:Queue",
+        path=f"{ACCOUNT}/queues",
+        properties=("queueName", "settings"),
+        computed=(
+            "consumers",
+            "consumersTotalCount",
+            "createdOn",
+            "modifiedOn",
+            "producers",
+            "producersTotalCount",
+            "queueId",
+        ),
+        identity="queue_id",
+        natural=(("queueName", "queue_name"),),
+        created="created_on",
+    ),
+    Kind(
+        type="cloudflare:index/queueConsumer:QueueConsumer",
+        path=f"{ACCOUNT}/queues/{{queueId}}/consumers",
+        properties=("deadLetterQueue", "scriptName", "settings", "type"),
+        computed=("consumerId", "createdOn", "queueName"),
+        identity="consumer_id",
+        natural=(("type", "type"), ("scriptName", "script_name")),
+        created="created_on",
+    ),
+    Kind(
+        type="cloudflare:index/r2Bucket:R2Bucket",
+        path=f"{ACCOUNT}/r2/buckets",
+        properties=("jurisdiction", "location", "name", "storageClass"),
+        computed=("creationDate",),
+        identity="name",
+        replace_on=frozenset({"jurisdiction", "name"}),
+        defaults={"storageClass": "Standard"},
+        update_method="PATCH",
+        natural=(("name", "name"),),
+        created="creation_date",
+        body=r2.body,
+        headers=r2.headers,
+    ),
+    Kind(
+        type="cloudflare:index/workersKvNamespace:WorkersKvNamespace",
+        path=f"{ACCOUNT}/storage/kv/namespaces",
+        properties=("title",),
+        computed=("supportsUrlEncoding",),
+        natural=(("title", "title"),),
+    ),
+    Kind(
+        type="cloudflare:index/dnsRecord:DnsRecord",
+        path=f"{ZONE}/dns_records",
+        properties=(
+            "comment",
+            "content",
+            "data",
+            "name",
+            "priority",
+            "privateRouting",
+            "proxied",
+            "settings",
+            "tags",
+            "ttl",
+            "type",
+        ),
+        computed=("commentModifiedOn", "createdOn", "meta", "modifiedOn", "proxiable", "tagsModifiedOn"),
+        natural=(("name", "name"), ("type", "type"), ("content", "content")),
+        search={"name": "name", "type": "type"},
+        created="created_on",
+    ),
+    Kind(
+        type="cloudflare:index/customHostname:CustomHostname",
+        path=f"{ZONE}/custom_hostnames",
+        properties=("customMetadata", "customOriginServer", "customOriginSni", "hostname", "ssl"),
+        computed=("createdAt", "ownershipVerification", "ownershipVerificationHttp", "status", "verificationErrors"),
+        replace_on=frozenset({"hostname"}),
+        update_method="PATCH",
+        defaults_within={"ssl": {"bundleMethod": "ubiquitous"}},
+        undeclared=("ssl.bundleMethod", "ssl.certificateAuthority", "ssl.wildcard", "ssl.settings"),
+        natural=(("hostname", "hostname"),),
+        search={"hostname": "hostname"},
+        created="created_at",
+    ),
+    Kind(
+        type="cloudflare:index/aiGateway:AiGateway",
+        path=f"{ACCOUNT}/ai-gateway/gateways",
+        properties=(
+            "aiGatewayId",
+            "authentication",
+            "cacheInvalidateOnUpdate",
+            "cacheTtl",
+            "collectLogs",
+            "dlp",
+            "logManagement",
+            "logManagementStrategy",
+            "logpush",
+            "logpushPublicKey",
+            "otels",
+            "rateLimitingInterval",
+            "rateLimitingLimit",
+            "rateLimitingTechnique",
+            "retryBackoff",
+            "retryDelay",
+            "retryMaxAttempts",
+            "storeId",
+            "stripe",
+            "workersAiBillingMode",
+            "zdr",
+        ),
+        computed=("createdAt", "isDefault", "modifiedAt"),
+        replace_on=frozenset({"aiGatewayId"}),
+        renamed={"aiGatewayId": "id"},
+        defaults={"workersAiBillingMode": "postpaid"},
+        undeclared=(
+            "authentication",
+            "logManagement",
+            "logManagementStrategy",
+            "logpush",
+            "rateLimitingTechnique",
+            "storeId",
+            "zdr",
+        ),
+        natural=(("aiGatewayId", "id"),),
+        created="created_at",
+    ),
+)
+
+KINDS = {kind.type: kind for kind in _KINDS}

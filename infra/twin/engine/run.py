@@ -1,0 +1,47 @@
+"""What all parts of one run share."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.twin.engine.errors import EngineError
+from infra.twin.engine.failures import together
+from infra.twin.engine.journal import Journal
+from infra.twin.engine.progress import Progress
+from infra.twin.engine.provider.api import Api
+from infra.twin.engine.results import EngineEvent
+from infra.twin.state import State
+
+PARALLEL = 16
+"""Calls at once, at most."""
+
+
+@dataclass(slots=True)
+class Run:
+    stack: str
+    project: str
+    state: State
+    journal: Journal
+    api: Api
+    progress: Progress
+    base: Path
+    """Where files that inputs name are looked for: the program's directory."""
+    stopped: threading.Event
+    failures: list[EngineError] = field(default_factory=list[EngineError])
+
+    @property
+    def preview(self) -> bool:
+        return self.progress.preview
+
+    def api_for(self, name: str) -> Api:
+        return self.api.noting(lambda note: self.progress.tell(EngineEvent("retry", message=f"{name}: {note}")))
+
+    def failed(self, error: EngineError) -> EngineError:
+        """Keep it and begin nothing new; what is in flight comes to its end."""
+        self.failures.append(error)
+        self.stopped.set()
+        return error
+
+    def raise_failures(self) -> None:
+        if self.failures:
+            raise together(self.failures)
