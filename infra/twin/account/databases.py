@@ -43,7 +43,7 @@ class DatabaseFiles:
         What an interrupted creation or deletion left is removed. A file with data that was never deleted belongs to an
         account that was lost: it is set aside and never destroyed.
         """
-        folder = self.path_of("0").parent
+        folder = self.path_of("00000000-0000-0000-0000-000000000000").parent  # any database lies there
         names = [file.name for file in folder.iterdir() if file.is_file()] if folder.is_dir() else []
         for uuid in sorted({match[0] for name in names if (match := UUID.match(name))} - known):
             if uuid in removed or not self._has_data(uuid):
