@@ -16,6 +16,7 @@ def fill(kind: Kind, inputs: Values) -> Values:
 def overlay(kind: Kind, inputs: Values, answer: Values) -> Values:
     """Outputs: what the API answers, else what was given, else null. Secrets stay secrets."""
     known = {name: answer.get(name) for name in kind.all_properties}
+    known |= {name: json.dumps(known[name]) for name in kind.told_as_json if known.get(name) is not None}
     return known | cast("Values", _merge(fill(kind, inputs), known, keep=False))
 
 

@@ -22,6 +22,8 @@ class Kind:
     properties: tuple[str, ...]
     """Inputs that go into a request's body."""
     computed: tuple[str, ...] = ()
+    told_as_json: frozenset[str] = frozenset()
+    """Objects of the answer that the provider hands on as JSON text."""
     identity: str = "id"
     """Where the API's answer names it."""
     replace_on: frozenset[str] = frozenset()

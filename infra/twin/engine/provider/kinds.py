@@ -181,6 +181,7 @@ _KINDS = (
             "type",
         ),
         computed=("commentModifiedOn", "createdOn", "meta", "modifiedOn", "proxiable", "tagsModifiedOn"),
+        told_as_json=frozenset({"meta"}),
         natural=(("name", "name"), ("type", "type"), ("content", "content")),
         search={"name": "name", "type": "type"},
         created="created_on",
