@@ -6,7 +6,7 @@ Deterministic: the same specs give the same bytes, in whatever order they come, 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from shared.keys import derive_admin_key, hash_key
 from shared.prices.portable import to_json
@@ -143,7 +143,8 @@ def _entry(loaded: LoadedTenant, api_host: str) -> dict[str, object]:
 
 
 def _rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Moments of a spec are in UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _provider_fields(provider: Provider) -> dict[str, object]:

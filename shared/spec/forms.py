@@ -50,7 +50,7 @@ def _parsed(parse: Callable[[str], Any], remedy: str) -> BeforeValidator:
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
+    if moment.tzinfo is None or not 2000 <= moment.year < 2200:  # room to add hours to it
         raise ValueError
     return moment.astimezone(UTC)
 

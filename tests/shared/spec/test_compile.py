@@ -94,6 +94,18 @@ def test_a_cell_reads_back_what_the_specs_and_plans_say(specs: tuple[LoadedTenan
     assert trial.metadata_days == 7
 
 
+def test_a_spec_without_limits_has_the_plans_and_the_spend_it_gives_by_default(load: Load) -> None:
+    loaded = load({"acme": "plan: starter\ncontact: a@acme.example\n"})
+    limits = read_tenants(compiled(loaded.specs)).tenants[0].limits
+    assert limits.spend_nano_usd_per_month == 50_000_000_000
+    assert (limits.requests_per_minute, limits.tokens_per_minute, limits.concurrent_streams) == (60, 100_000, 10)
+
+
+def test_a_limit_of_zero_dollars_is_not_the_default(load: Load) -> None:
+    loaded = load({"acme": "plan: starter\ncontact: a@acme.example\nlimits: {spend_usd_per_month: 0}\n"})
+    assert read_tenants(compiled(loaded.specs)).tenants[0].limits.spend_nano_usd_per_month == 0
+
+
 def test_a_cell_knows_which_providers_lack_their_key(specs: tuple[LoadedTenant, ...]) -> None:
     providers = read_tenants(compiled(specs)).providers
     assert providers["workers_ai"] == Provider("workers_ai", "workers_ai", None, True, None, key_required=False)

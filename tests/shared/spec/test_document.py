@@ -11,8 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.spec import document as document_module
+from shared.spec.compile import admin_key_hashes, compile_tenants
+from shared.spec.compiled import read_tenants
 from shared.spec.document import MAX_BYTES, MAX_FINDINGS, read_document
 from shared.spec.load import Loaded
+from shared.spec.plans import load_plans
 
 Load = Callable[..., Loaded]
 
@@ -152,6 +155,9 @@ def check(load_folders: Load, content: bytes, folder: Path) -> None:
     (folder / "initech.yaml").write_bytes(content)
     loaded = load_folders([folder])
     assert bool(loaded.specs) != bool(loaded.findings)
+    for loaded_tenant in loaded.specs:
+        keys = {loaded_tenant.name: admin_key_hashes(loaded_tenant, "platform", "pepper")}
+        read_tenants(compile_tenants("cell-1", "api.serai.example", [loaded_tenant], load_plans(), [], {}, {}, keys))
     lines = content.count(b"\n") + content.count(b"\r") + 2
     for finding in loaded.findings:
         assert finding.reason

@@ -143,6 +143,7 @@ FAULTS: dict[str, tuple[str, str, int, int, str, str]] = {
     "no date": ("trial_ends: 2026-13-24", "trial_ends", 3, 1, "is not a date", "2026-12-24"),
     "epoch without rotated_at": ("keys: {epoch: 2}", "keys.rotated_at", 3, 1, "is missing", "2026-11-24T10:00:00Z"),
     "rotated_at without a zone": ("keys: {epoch: 2, rotated_at: 2026-11-24T10:00:00}", "keys.rotated_at", 3, 18, "is not a date", "time zone"),
+    "rotated_at at the end of time": ("keys: {epoch: 2, rotated_at: 9999-12-31T23:59:59Z}", "keys.rotated_at", 3, 18, "is not a date", ""),
     "rotated_at out of this world": ("keys: {epoch: 2, rotated_at: 0001-01-01T00:00:00+14:00}", "keys.rotated_at", 3, 18, "is not a date", ""),
     "owners": ("owners: [a]", "owners", 3, 1, "is not supported yet", ""),
     "dedicated cell": ("cell: dedicated", "cell", 3, 1, "is not supported yet", ""),
