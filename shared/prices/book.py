@@ -12,10 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+from typing import Any
 
 NANO_USD = 1_000_000_000
 INPUT_CLASSES = ("input", "cached_read", "cache_write_5m", "cache_write_1h")
@@ -134,11 +131,12 @@ def load_book() -> PriceBook:
 
 def data_files() -> dict[str, str]:
     """File name -> text of every provider's price file. Found by listing, also inside a zip."""
-    files = sorted((file for file in _data().iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-    return {file.name: file.read_text(encoding="utf-8") for file in files}
+    files = {file.name: file for file in _data().iterdir() if file.name.endswith(".toml")}
+    return {name: files[name].read_text(encoding="utf-8") for name in sorted(files)}
 
 
-def _data() -> "Traversable":
+def _data() -> Any:
+    """A folder, or what stands for one inside a zip."""
     folder = Path(__file__).with_name("data")
     if folder.is_dir():
         return folder
