@@ -25,6 +25,8 @@ from infra.twin.state import State
 
 AI_VARIABLES = ("SERAI_LOCAL_MODELS", "SERAI_LOCAL_MODELS_KEY")
 """What of the environment the AI binding's stand-in may see."""
+PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy")
+"""And how this machine reaches model providers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class TwinHost:
         self._zones = zones
         self._account = Account(state.account_path, state.d1_path)
         self._lock: IO[str] | None = None
-        environ = {name: os.environ[name] for name in AI_VARIABLES if name in os.environ}
+        environ = {name: os.environ[name] for name in (*AI_VARIABLES, *PROXY_VARIABLES) if name in os.environ}
         self.edge = EdgeHost(
             state,
             self._account,

@@ -7,6 +7,7 @@ import pytest
 
 from shared.edge.local.database import SqliteDatabase
 from shared.edge.local.http import LocalHttp
+from shared.edge.local.proxied import ProxiedHttp
 from shared.edge.ports import Database, Http
 
 
@@ -21,8 +22,8 @@ def connect(tmp_path: Path) -> Callable[[], Database]:
     return lambda: SqliteDatabase(tmp_path / "shared.sqlite")
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[Http]:
-    client = LocalHttp()
+@pytest.fixture(params=[LocalHttp, ProxiedHttp])
+async def http(request: pytest.FixtureRequest) -> AsyncIterator[Http]:
+    client: LocalHttp | ProxiedHttp = request.param()
     yield client
     await client.close()

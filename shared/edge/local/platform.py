@@ -10,8 +10,11 @@ from shared.edge.local.compatible import local_ai
 from shared.edge.local.crypto import SystemCrypto
 from shared.edge.local.database import SqliteDatabase
 from shared.edge.local.http import LocalHttp
+from shared.edge.local.proxied import ProxiedHttp
 from shared.edge.local.simulated import SimulatedAi
 from shared.edge.ports import Ai, Database, Json, Log, Platform
+
+PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class LocalPlatform:
 
     platform: Platform
     background: TaskBackground
-    http: LocalHttp
+    http: LocalHttp | ProxiedHttp
     databases: tuple[SqliteDatabase, ...]
 
     async def close(self, seconds: float) -> None:
@@ -40,7 +43,7 @@ def build_platform(
     durability: str = "normal",
 ) -> LocalPlatform:
     """Raises DatabaseError when a bound database is not there, ValueError for a binding of an unknown type."""
-    http = LocalHttp()
+    http = ProxiedHttp() if any(environ.get(name) for name in PROXY_VARIABLES) else LocalHttp()
     background = TaskBackground(log)
     databases: dict[str, Database] = {}
     opened: list[SqliteDatabase] = []
