@@ -71,7 +71,7 @@ def test_an_odd_value_is_named_with_its_key(key: str, value: str) -> None:
         cell(**{key: value})
 
 
-@pytest.mark.parametrize("stack", ["dev", "cell", "cell-", "Cell-1", "cell-1/x", "base2"])
+@pytest.mark.parametrize("stack", ["dev", "cell", "cell-", "Cell-1", "cell-1/x", "cell-01", "base2"])
 def test_a_stack_is_base_or_a_cell(stack: str) -> None:
     with pytest.raises(ConfigError, match="neither 'base' nor a cell"):
         cell(stack)
