@@ -73,7 +73,7 @@ async def test_two_isolates_at_once_apply_a_migration_once(connect: Callable[[],
 async def test_the_slower_isolate_takes_what_the_other_did(
     connect: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both have read version 0; the other one's batch comes first. The claim alone keeps the second from repeating it."""
+    """Both have read version 0; the other one's batch comes first. The claim alone keeps the second out."""
     counted = {1: (Statement("create table if not exists t (id)"), Statement("insert into t values (1)"))}
     monkeypatch.setattr(schema, "migrations", lambda: counted)
 
