@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -66,8 +66,7 @@ def show(tenant: str, state: Path, *, only_key: bool, as_json: bool) -> None:
     for limit in config["limits"]:
         window = limit["window"]
         click.echo(f"  {limit['kind']:<28} {window:<8} {limit['left']} of {limit['cap']} left")
-    names = [model["id"] for model in cast("list[dict[str, str]]", config["models"])]
-    click.echo(f"  models     {', '.join(names)}")
+    click.echo(f"  models     {', '.join(config['models'])}")
 
 
 def _config(where: Endpoint) -> dict[str, Any]:
