@@ -1,14 +1,19 @@
 """`serai tenant`: the tenants and where they answer."""
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts.terminal.failure import CommandError
 from scripts.terminal.options import json_option, state_option
 from scripts.terminal.session import Endpoint, endpoint, endpoints, open_existing, running
+
+if TYPE_CHECKING:
+    from infra.twin.state import State
 
 
 @click.group(name="tenant")
@@ -43,9 +48,10 @@ def list_(state: Path, *, as_json: bool) -> None:
 @command.command()
 @click.argument("tenant")
 @click.option("--key", "only_key", is_flag=True, help="Print the admin key and nothing else.")
+@click.option("--wait", "seconds", default=0.0, help="Seconds to wait for a tenant whose file was just saved.")
 @state_option
 @json_option
-def show(tenant: str, state: Path, *, only_key: bool, as_json: bool) -> None:
+def show(tenant: str, seconds: float, state: Path, *, only_key: bool, as_json: bool) -> None:
     """One tenant: endpoint, admin key, plan, limits and what is left of them, models.
 
     \b
@@ -53,7 +59,7 @@ def show(tenant: str, state: Path, *, only_key: bool, as_json: bool) -> None:
       serai tenant show acme
       KEY=$(serai tenant show acme --key)
     """
-    where = endpoint(open_existing(state), tenant)
+    where = _wait_for(open_existing(state), tenant, seconds)
     if only_key:
         click.echo(where.key)
         return
@@ -69,10 +75,22 @@ def show(tenant: str, state: Path, *, only_key: bool, as_json: bool) -> None:
     click.echo(f"  models     {', '.join(config['models'])}")
 
 
+def _wait_for(state: "State", tenant: str, seconds: float) -> Endpoint:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            where = endpoint(state, tenant)
+            _config(where)
+        except CommandError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return where
+
+
 def _config(where: Endpoint) -> dict[str, Any]:
     import httpx
-
-    from scripts.terminal.failure import CommandError
 
     headers = {"authorization": f"Bearer {where.key}"}
     try:
