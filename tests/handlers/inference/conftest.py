@@ -50,7 +50,7 @@ class Vendor:
     async def messages(self, request: Request) -> Response:
         if request.headers.get("x-api-key") != "sk-ant-operator":
             return _anthropic_error(401, "invalid x-api-key", "authentication_error")
-        if request.headers.get("anthropic-version") != "2023-06-01":
+        if not request.headers.get("anthropic-version"):
             return _anthropic_error(400, "anthropic-version: header is required", "invalid_request_error")
         body = await request.json()
         refused = _refused(MESSAGES, MESSAGES_FIELDS, body)
@@ -90,8 +90,7 @@ class Vendor:
                 await self.released.wait()
             self.sent.append(piece)
             yield piece
-            if self.mode in ("stall_later", "cut"):
-                await asyncio.sleep(0.002)
+            await asyncio.sleep(0.001)  # so that pieces arrive one by one, as they do from a model
         self.drained.set()
 
 
@@ -179,11 +178,16 @@ class _Anthropic:
 
     async def pieces(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
         message = await self.whole(body)
-        start = {**message, "content": [], "stop_reason": None, "usage": {**self.usage, "output_tokens": 1}}
+        start: dict[str, Any] = {
+            **message,
+            "content": [],
+            "stop_reason": None,
+            "usage": {**self.usage, "output_tokens": 1},
+        }
         yield self._event({"type": "message_start", "message": start})
         yield self._event({"type": "ping"})
         for index, block in enumerate(message["content"]):
-            empty = {**block, "text": ""} if block["type"] == "text" else {**block, "input": {}}
+            empty: dict[str, Any] = {**block, "text": ""} if block["type"] == "text" else {**block, "input": {}}
             yield self._event({"type": "content_block_start", "index": index, "content_block": empty})
             text = block.get("text") or json.dumps(block.get("input"))
             for at in range(0, len(text), 5):
