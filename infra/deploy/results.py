@@ -45,7 +45,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Progress. `specs` comes once, then for every stack `start`, its `step`s, and `done`."""
+    """Progress. `specs` comes once, then for every stack `start`, its `step`s, and `done`; a skipped one: `done`."""
 
     kind: Literal["specs", "waiting", "start", "step", "done"]
     stack: str = ""

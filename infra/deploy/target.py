@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.config import BASE, ROOT
+from infra.config import BASE, ROOT, ConfigError
 from infra.twin.engine import ApiEndpoint, Config
 from infra.twin.state import State
 from shared.spec.providers import load_providers
@@ -66,7 +66,7 @@ def _providers(target: Target) -> dict[str, str]:
     overrides: dict[str, dict[str, str]] = {}
     for provider in load_providers(target.providers_file).providers.values():
         override: dict[str, str] = {}
-        if address := target.environment.get(ADDRESSES.get(provider.name, "")):
+        if address := _address(target, provider.name):
             override["base_url"] = address
         if provider.secret_name:
             variable = key_variable(provider.secret_name)
@@ -75,3 +75,11 @@ def _providers(target: Target) -> dict[str, str]:
                 values[f"secret.{provider.secret_name}"] = key
         overrides[provider.name] = override
     return {**values, "overrides": json.dumps(overrides, sort_keys=True)}
+
+
+def _address(target: Target, provider: str) -> str | None:
+    variable = ADDRESSES.get(provider, "")
+    address = target.environment.get(variable)
+    if address and not address.startswith(("http://", "https://")):
+        raise ConfigError(f"{variable} is {address!r}, not a URL such as https://host/v1. Correct or unset it.")
+    return address

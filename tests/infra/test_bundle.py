@@ -83,6 +83,15 @@ def test_handlers_start_from_the_zip_alone(tmp_path: Path, module: str) -> None:
     assert run.returncode == 0, run.stderr
 
 
+def test_data_that_handlers_read_is_in_the_zip(tmp_path: Path) -> None:
+    archive = zipfile.ZipFile(io.BytesIO(zip_sources()))
+    archive.extractall(tmp_path)
+    ours = {path.relative_to(ROOT) for path in (ROOT / "shared" / "prices" / "data").rglob("*.toml")}
+    ours |= {path.relative_to(ROOT) for path in (ROOT / "shared" / "migrations").rglob("*.sql")}
+    assert len(ours) >= 2
+    assert [str(path) for path in ours if (tmp_path / path).read_bytes() != (ROOT / path).read_bytes()] == []
+
+
 def test_module_files_are_written_once_and_stale_ones_go(tmp_path: Path) -> None:
     modules = [Module("cell.py", "text/x-python", b"a"), Module("tenants.json", "application/octet-stream", b"{}")]
     paths = [path for _, path in write_modules("cell-1", modules, bundles=tmp_path)]

@@ -10,6 +10,7 @@ from infra.config import ConfigError
 from infra.deploy import Event, Outcome, Target, apply, destroy, plan
 from infra.placement import PlacementError
 from infra.specs import SpecError
+from infra.twin.engine import EngineError
 from shared.keys import derive_admin_key
 from shared.spec.load import made_up_id
 
@@ -203,3 +204,30 @@ def test_progress_is_told_in_order(target: Target) -> None:
     assert kinds == [("specs", ""), ("start", "base"), ("done", "base"), ("start", "cell-1"), ("done", "cell-1")]
     steps = [event for event in events if event.kind == "step"]
     assert {event.stack for event in steps} == {"base", "cell-1"}
+
+
+def test_what_a_lost_journal_knew_is_adopted_not_made_twice(twin: Any, target: Target, databases: Any) -> None:
+    before = apply(target)
+    routes = sorted(route.pattern for route in twin.account.route_table())
+    for stack in ("base", "cell-1"):
+        twin.state.stack_path(stack).unlink()
+    after = changes(apply(target))
+    imported = {name for stack in after.values() for op, name in stack if op == "import"}
+    assert imported == {
+        *("control-db", "control-worker", "serai.example-api", "second.example-api"),
+        *("cell-1-worker", "acme-db", "globex-db", "acme-route", "globex-route"),
+    }
+    assert apply(target).tenants == before.tenants
+    assert sorted(route.pattern for route in twin.account.route_table()) == routes
+    assert len(databases()) == 3
+    assert len(twin.account.scripts()) == 2
+
+
+def test_a_zone_that_the_account_lacks_is_named(target: Target) -> None:
+    with pytest.raises(EngineError, match=r"missing\.example"):
+        apply(replace(target, zones=(*target.zones, "missing.example")))
+
+
+def test_an_address_that_is_none_is_named(target: Target) -> None:
+    with pytest.raises(ConfigError, match="OPENAI_BASE_URL is 'localhost:9', not a URL"):
+        apply(replace(target, environment={"OPENAI_BASE_URL": "localhost:9"}))
