@@ -13,7 +13,8 @@ MAX_DEPTH = 100
 """Deeper nesting is refused before the parser, whose C stack is small on Pyodide, sees it."""
 
 _BRACKETS_OUTSIDE_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
-_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # json.dumps would make one each time
 
 
 class _RefusedValueError(ValueError):
@@ -26,9 +27,7 @@ def decode(body: bytes) -> dict[str, Json]:
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth(body) > MAX_DEPTH:
         raise _refusal(f"the body is nested more than {MAX_DEPTH} levels deep")
     try:
-        document = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite_float
-        )
+        document = _DECODER.decode(text)
     except _RefusedValueError as error:
         raise _refusal(str(error)) from None
     except json.JSONDecodeError as error:
@@ -40,7 +39,7 @@ def decode(body: bytes) -> dict[str, Json]:
         raise _refusal("the body holds a number with too many digits") from None
     if not isinstance(document, dict):
         raise _refusal(f"the body must be a JSON object, not {kind(document)}")
-    if _SURROGATE_ESCAPE.search(body):
+    if b"\\ud" in body or b"\\uD" in body:
         _refuse_lone_surrogates(document)
     return cast("dict[str, Json]", document)
 
@@ -48,7 +47,7 @@ def decode(body: bytes) -> dict[str, Json]:
 def encode(document: Json) -> bytes:
     """Compact UTF-8. Half a character (an upstream split an emoji into two events) stays an escape."""
     try:
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        return _ENCODER.encode(document).encode()
     except UnicodeEncodeError:
         return json.dumps(document, separators=(",", ":")).encode()
 
@@ -105,6 +104,10 @@ def _finite_float(text: str) -> float:
     if not math.isfinite(value):
         raise _RefusedValueError(f"the number {short(text)} is out of range")
     return value
+
+
+# Made once: json.loads would make one for every request.
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite_float)
 
 
 def _refuse_lone_surrogates(document: Json) -> None:

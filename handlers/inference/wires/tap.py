@@ -1,26 +1,31 @@
 """A look at a stream's bytes on their way to the caller. The hot path of streams: most bytes are only scanned."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from handlers.inference.wires.bounds import estimate_tokens
 
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_END_MARKER = 40
+"""What is shorter is no event with a choice in it."""
 MAX_HELD = 1024 * 1024
 """An event that is longer is forwarded unread."""
 
 
 class Tap:
-    """`telling` finds events worth reading, `look` reads one and says whether to leave it out of the stream.
+    """`telling` find events worth reading, `look` reads one and says whether to leave it out of the stream.
 
-    `end` finds the end marker. `envelope` is the length of an event without its text; None: that of the first event.
+    Each pattern begins with a literal, which lets the search skip over the rest of the bytes.
+
+    `end` is a literal of the end marker and the pattern that makes sure of it. `envelope` is the length of an event
+    without its text; None: that of the shortest seen.
     """
 
     def __init__(
         self,
-        telling: re.Pattern[bytes],
+        telling: Sequence[re.Pattern[bytes]],
         look: Callable[[bytes], bool],
-        end: re.Pattern[bytes],
+        end: tuple[bytes, re.Pattern[bytes]],
         *,
         hold: bool,
         envelope: int | None = None,
@@ -32,16 +37,19 @@ class Tap:
         self.ended = False
         self.bytes_seen = 0
         self._events = 0
-        self._envelope = envelope
+        self._envelope, self._fixed = envelope, envelope is not None
 
     def feed(self, piece: bytes) -> bytes:
         self.bytes_seen += len(piece)
-        self._events += piece.count(b"data:")
+        events = piece.count(b"data:")
+        self._events += events
         whole = self._tail + piece if self._tail else piece
         if self._envelope is None and (match := _EVENT_END.search(whole)):
             self._envelope = match.end()
         cut = _last_event_end(whole)
         if cut == len(whole):
+            if events == 1 and not self._tail and not self._fixed and _END_MARKER < cut < (self._envelope or 0):
+                self._envelope = cut
             self._tail = b""
             return self._scan(whole) if self._hold else self._pass(whole, piece)
         self._tail = whole[cut:]
@@ -74,20 +82,28 @@ class Tap:
 
     def _scan(self, events: bytes) -> bytes:
         """Read what tells; give back all but the events to leave out."""
-        if not self.ended and self._end.search(events):
+        if not self.ended and self._end[0] in events and self._end[1].search(events):
             self.ended = True
-        match = self._telling.search(events)
-        if not match:
+        at = self._next(events, 0)
+        if at < 0:
             return events
         kept = b""
         start = 0
-        while match:
-            begin, end = _event_around(events, match.start())
+        while at >= 0:
+            begin, end = _event_around(events, at)
             if self._look(_data_of(events[begin:end])):
                 kept += events[start:begin]
                 start = end
-            match = self._telling.search(events, end)
+            at = self._next(events, end)
         return kept + events[start:]
+
+    def _next(self, events: bytes, start: int) -> int:
+        found = -1
+        for pattern in self._telling:
+            match = pattern.search(events, start)
+            if match and (found < 0 or match.start() < found):
+                found = match.start()
+        return found
 
 
 def _last_event_end(data: bytes) -> int:

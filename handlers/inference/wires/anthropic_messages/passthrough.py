@@ -15,9 +15,12 @@ from handlers.inference.wires.tap import Tap
 from handlers.inference.wires.usage import UNKNOWN, table
 from shared.edge.ports import Json
 
-_TELLING = re.compile(rb'"(?:usage"\s*:\s*\{|type"\s*:\s*"error")')
+_TELLING = (re.compile(rb'"usage"\s*:\s*\{'), re.compile(rb'"error"\s*[,}]'))
 # A raw line break cannot stand inside JSON text, so a model that writes about streams is not taken for the end of one.
-_END = re.compile(rb'(?:^|[\r\n])(?:event: ?message_stop|data: ?\{\s*"type"\s*:\s*"message_stop")')
+_END = (
+    b"message_stop",
+    re.compile(rb'(?:^|[\r\n])(?:event: ?message_stop|data: ?\{\s*"type"\s*:\s*"message_stop")'),
+)
 _ENVELOPE = len(
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
     b'"delta":{"type":"text_delta","text":""}}\n\n'

@@ -3,7 +3,7 @@
 from handlers.inference.conversation import Parsed
 from handlers.inference.wires.bounds import IMAGE
 from handlers.inference.wires.bounds import input_bound as _input_bound
-from handlers.inference.wires.openai_chat.answer import format_answer, read_answer, read_passthrough
+from handlers.inference.wires.openai_chat.answer import read_answer, read_passthrough
 from handlers.inference.wires.openai_chat.build import build
 from handlers.inference.wires.openai_chat.failure import format_error, format_stream_error, read_error
 from handlers.inference.wires.openai_chat.formatter import stream_formatter
@@ -13,6 +13,7 @@ from handlers.inference.wires.openai_chat.passthrough import (
     prepare_passthrough,
 )
 from handlers.inference.wires.openai_chat.reader import stream_reader
+from handlers.inference.wires.openai_chat.reply import format_answer
 from handlers.inference.wires.openai_chat.request import parse
 
 NAME = "openai_chat"

@@ -17,7 +17,7 @@ from handlers.inference.conversation import (
     UsageReport,
 )
 from handlers.inference.wires.document import encode
-from handlers.inference.wires.openai_chat.answer import FINISHES, format_usage, public_id, thinking_block
+from handlers.inference.wires.openai_chat.reply import FINISHES, format_usage, public_id, thinking_block
 from handlers.inference.wires.usage import UNKNOWN, merge
 from shared.edge.ports import Json
 

@@ -42,7 +42,10 @@ def read_messages(listed: list[Json]) -> tuple[Message, ...]:
 def _message(value: Json, path: str) -> Message:
     if not isinstance(value, dict):
         raise invalid(path, f"must be an object, not {kind(value)}")
-    role: Json = cast("dict[str, Json]", value).get("role")
+    given = cast("dict[str, Json]", value)
+    role: Json = given.get("role")
+    if len(given) == 2 and isinstance(text := given.get("content"), str) and role in ("user", "system"):
+        return Message("user" if role == "user" else "system", (Text(text),), path)  # nearly every message
     if role == "tool":
         return _tool_message(value, path)
     if role == "function":

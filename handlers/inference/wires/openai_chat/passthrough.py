@@ -17,10 +17,13 @@ from shared.edge.ports import Json
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
 # Only these say anything about the answer as a whole. `"usage":null` stands in every chunk and is not worth a look.
-_TELLING = re.compile(rb'"(?:usage"\s*:\s*\{|finish_reason"\s*:\s*"|error"\s*:\s*["{])')
-
+_TELLING = (
+    re.compile(rb'"usage"\s*:\s*\{'),
+    re.compile(rb'"finish_reason"\s*:\s*"'),
+    re.compile(rb'"error"\s*:\s*["{]'),
+)
 # A raw line break cannot stand inside JSON text, so a model that writes about streams is not taken for the end of one.
-_END = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]")
+_END = (b"[DONE]", re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]"))
 
 
 def prepare_passthrough(body: bytes, parsed: Parsed, upstream: Upstream, max_output: int) -> bytes:

@@ -1,5 +1,8 @@
 """A Chat Completions request read into a conversation. Fields: platform.openai.com/docs/api-reference/chat/create."""
 
+from collections.abc import Callable
+from typing import Any
+
 from handlers.inference.conversation import Conversation, Parsed, ResponseFormat, Tool, ToolChoice
 from handlers.inference.wires.document import decode
 from handlers.inference.wires.fields import (
@@ -71,22 +74,16 @@ def parse(body: bytes) -> Parsed:
     max_output = _max_output(fields)
     end_user = fields.text("safety_identifier") or fields.text("user")
     tools = _tools(fields)
+    optional = {name: read(fields) for name, read in _OPTIONAL.items() if name in document}
     conversation = Conversation(
         messages=read_messages(items(fields.required("messages"), "messages", least=1)),
         tools=tools,
         tool_choice=_tool_choice(fields, tools),
         parallel_tools=fields.flag("parallel_tool_calls"),
         max_output=max_output,
-        temperature=fields.number("temperature", 0, 2),
-        top_p=fields.number("top_p", 0, 1),
-        frequency_penalty=fields.number("frequency_penalty", -2, 2),
-        presence_penalty=fields.number("presence_penalty", -2, 2),
-        seed=fields.integer("seed", -(2**63), 2**63 - 1),
-        stop=_stop(fields),
-        response_format=_response_format(fields),
-        reasoning_effort=fields.choice("reasoning_effort", EFFORTS),
         end_user=end_user,
-        only_here=_only_here(fields),
+        only_here=_only_here(fields, document),
+        **optional,
     )
     return Parsed(
         conversation=conversation,
@@ -192,9 +189,24 @@ def _response_format(fields: Fields) -> ResponseFormat | None:
     )
 
 
-def _only_here(fields: Fields) -> tuple[str, ...]:
-    fields.object("logit_bias")
-    fields.object("metadata")
-    fields.text("prompt_cache_key")
-    fields.choice("verbosity", ("low", "medium", "high"))
-    return tuple(name for name in ONLY_HERE if fields.has(name))
+def _only_here(fields: Fields, document: dict[str, Json]) -> tuple[str, ...]:
+    given = tuple(name for name in ONLY_HERE if name in document and fields.has(name))
+    if given:
+        fields.object("logit_bias")
+        fields.object("metadata")
+        fields.text("prompt_cache_key")
+        fields.choice("verbosity", ("low", "medium", "high"))
+    return given
+
+
+_OPTIONAL: dict[str, Callable[[Fields], Any]] = {
+    "temperature": lambda fields: fields.number("temperature", 0, 2),
+    "top_p": lambda fields: fields.number("top_p", 0, 1),
+    "frequency_penalty": lambda fields: fields.number("frequency_penalty", -2, 2),
+    "presence_penalty": lambda fields: fields.number("presence_penalty", -2, 2),
+    "seed": lambda fields: fields.integer("seed", -(2**63), 2**63 - 1),
+    "stop": _stop,
+    "response_format": _response_format,
+    "reasoning_effort": lambda fields: fields.choice("reasoning_effort", EFFORTS),
+}
+"""Fields that go by the same name in the conversation."""

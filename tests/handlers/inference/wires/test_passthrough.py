@@ -193,6 +193,15 @@ def test_a_cut_stream_has_no_end_and_an_estimate() -> None:
     assert 1200 <= tap.output_estimate <= 3000
 
 
+def test_the_shortest_event_tells_how_much_of_each_is_text() -> None:
+    tap = CHAT.passthrough_stream(CHAT.parse(chat(stream=True)))
+    first = chunk({"role": "assistant", "content": ""}, system_fingerprint="f" * 300)
+    for event in (first, *[chunk({"content": "word " * 30})] * 10, chunk({"content": ""})):
+        tap.feed(event)
+
+    assert 500 <= tap.output_estimate <= 700
+
+
 def test_an_anthropic_stream_cut_after_its_start_costs_what_went_by() -> None:
     start = {"type": "message_start", "message": {"usage": {"input_tokens": 9, "output_tokens": 1}}}
     delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "word " * 60}}
