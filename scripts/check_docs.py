@@ -2,7 +2,7 @@
 
 A fenced block whose info string starts with `sh` or `python` is run. What follows says how:
     sh                  run, must exit 0
-    sh background       start and leave running until the end; waited for until its endpoint answers
+    sh background       start and leave running until the end; waited for until it says how to stop it
     sh skip=REASON      not run (the real account, another check that runs it already)
 Usage: python -m scripts.check_docs README.md
 """
@@ -12,15 +12,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-READY_URL = "http://127.0.0.1:8787/"
-READY_SECONDS = 180
+READY = "Ctrl-C"
+READY_SECONDS = 180.0
 FENCE = re.compile(r"^```(sh|python)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -39,18 +37,18 @@ def blocks(document: str) -> list[Block]:
     ]
 
 
-def wait_until_ready(process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise SystemExit(f"the background command ended with {process.returncode}")
-        try:
-            urllib.request.urlopen(READY_URL, timeout=2)
-        except urllib.error.HTTPError:
-            return  # an answer, if only that there is nothing at this address
-        except OSError:
-            time.sleep(0.3)
-    raise SystemExit(f"nothing answered at {READY_URL} within {READY_SECONDS} s")
+def wait_until_ready(process: subprocess.Popen[str]) -> None:
+    """Its output goes on being read, so that it never waits for a reader."""
+    ready = threading.Event()
+
+    def read() -> None:
+        for line in process.stdout or ():
+            if READY in line:
+                ready.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    if not ready.wait(READY_SECONDS):
+        raise SystemExit(f"the background command ({process.poll()}) did not say {READY!r} within {READY_SECONDS} s")
 
 
 def shell_text(block: Block, exports: Path) -> str:
@@ -63,7 +61,7 @@ def shell_text(block: Block, exports: Path) -> str:
 
 def main(arguments: list[str]) -> int:
     ran = failed = 0
-    background: list[subprocess.Popen[bytes]] = []
+    background: list[subprocess.Popen[str]] = []
     exports = ROOT / ".serai" / "check-docs.env"
     exports.parent.mkdir(exist_ok=True)
     exports.unlink(missing_ok=True)
@@ -76,7 +74,7 @@ def main(arguments: list[str]) -> int:
                     continue
                 if block.how == "background":
                     process = subprocess.Popen(
-                        ["bash", "-c", block.text], cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True
+                        ["bash", "-c", block.text], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
                     )
                     background.append(process)
                     wait_until_ready(process)

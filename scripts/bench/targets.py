@@ -94,7 +94,7 @@ async def mock() -> AsyncGenerator[str]:
 
 @asynccontextmanager
 async def serai(folder: Path, upstream: str) -> AsyncGenerator[Target]:
-    """The serving process of a cell: keys, holds, settlements and receipts are on, only the plan's limits are raised."""
+    """The serving process of a cell: keys, holds, settlements and receipts are on; the plan's limits are raised."""
     state = open_state(folder / "state")
     uuid = "00000000-0000-4000-8000-000000000001"
     SqliteDatabase(state.d1_path(uuid)).close()
