@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import gc
 import sys
 import sysconfig
 import traceback
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +23,12 @@ from infra.twin.engine.run import PARALLEL, Run
 
 def run_program(run: Run, monitor: Monitor, config: Config, program: Program, root: Path) -> None:
     """The SDK keeps its settings in context variables: a context of its own leaves nothing behind."""
-    contextvars.Context().run(_run, run, monitor, config, program, root)
+    error = contextvars.Context().run(_run, run, monitor, config, program, root)
+    if error or run.failures:
+        _sweep()
+    run.raise_failures()
+    if error:
+        raise error
 
 
 def file_program(path: Path) -> Program:
@@ -38,7 +45,7 @@ def file_program(path: Path) -> Program:
     return program
 
 
-def _run(run: Run, monitor: Monitor, config: Config, program: Program, root: Path) -> None:
+def _run(run: Run, monitor: Monitor, config: Config, program: Program, root: Path) -> ProgramError | None:
     runtime.set_all_config(dict(config.values), sorted(config.secret_keys))
     runtime.configure(
         runtime.Settings(
@@ -64,12 +71,16 @@ def _run(run: Run, monitor: Monitor, config: Config, program: Program, root: Pat
             except BaseException:
                 run.stopped.set()  # closing the runner waits for what is in flight
                 raise
-    except ProgramError:
-        raise
-    except Exception as error:
-        run.raise_failures()
-        raise _told(error, root) from error
-    run.raise_failures()
+    except Exception as error:  # noqa: BLE001 - whatever a program raises
+        return _told(error, root)
+    return None
+
+
+def _sweep() -> None:
+    """After a failure the SDK leaves coroutines that nobody will await. They are not worth a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        gc.collect()
 
 
 def _whole(program: Program) -> Callable[[], Any]:
@@ -87,6 +98,8 @@ def _quiet(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def _told(error: Exception, root: Path) -> ProgramError:
+    if isinstance(error, ProgramError):
+        return ProgramError(error.message, detail=error.detail)
     detail = "".join(traceback.format_exception(error))
     if isinstance(error, pulumi.RunError):
         return ProgramError(str(error), detail=detail)

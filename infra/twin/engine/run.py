@@ -44,4 +44,5 @@ class Run:
 
     def raise_failures(self) -> None:
         if self.failures:
-            raise together(self.failures)
+            # They were raised through the SDK before: those frames would keep all of its leftovers alive.
+            raise together([failure.with_traceback(None) for failure in self.failures])

@@ -14,7 +14,8 @@ WIDEST_WHOLE = 2**53
 
 
 def from_struct(struct: struct_pb2.Struct) -> Values:
-    return {key: _from_value(value) for key, value in struct.fields.items()}
+    """Sorted: protobuf's maps have an order of their own in every process."""
+    return {key: _from_value(struct.fields[key]) for key in sorted(struct.fields)}
 
 
 def to_struct(values: Values) -> struct_pb2.Struct:

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pulumi
+import pulumi_cloudflare as cf
 import pytest
 import uvicorn
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.twin.account import Account
@@ -52,7 +55,7 @@ class Recorder:
 
     app: ASGIApp
     calls: list[Call] = field(default_factory=list[Call])
-    before: Callable[[Call], None] = lambda call: None
+    before: Callable[[Call], None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,7 +73,8 @@ class Recorder:
         query = scope["query_string"].decode()
         call = Call(scope["method"], path, query, json.loads(body) if body else None)
         self.calls.append(call)
-        self.before(call)
+        if self.before:
+            await run_in_threadpool(self.before, call)
 
         async def replay() -> Message:
             return messages.pop(0) if messages else await receive()
@@ -114,10 +118,16 @@ class Project:
     cloud: Cloud
     root: Path
 
+    @property
+    def account(self) -> str:
+        return self.state.secrets.account_id
+
+    @property
+    def zone(self) -> str:
+        return self.cloud.zone_id
+
     def config(self, **values: str) -> Config:
-        given = {f"serai:{name}": value for name, value in values.items()}
-        account = {"serai:accountId": self.state.secrets.account_id, "serai:zoneId": self.cloud.zone_id}
-        return Config(account | given, {"serai:secret"})
+        return Config({f"serai:{name}": value for name, value in values.items()}, {"serai:secret"})
 
     def up(self, program: Callable[[], Any], stack: str = "base", **options: Any) -> Result:
         return self.engine.up(stack, self.config(), program=program, **options)
@@ -129,10 +139,41 @@ class Project:
         (self.root / "infra" / name).write_text(content)
         return name
 
+    def serving(self, *, text: str = "hush", database: str = "serai-acme-k3v9qd") -> Callable[[], None]:
+        """A program of a Worker that serves `infra/cell.py` and has a database."""
 
-def ops(result: Result) -> dict[str, str]:
-    """Name -> op, of what changes."""
-    return {step.name: step.op for step in result.changes}
+        def program() -> None:
+            db = cf.D1Database("db", account_id=self.account, name=database, read_replication={"mode": "disabled"})
+            worker = cf.Worker("worker", account_id=self.account, name="serai-cell-1", tags=["serai"])
+            version = cf.WorkerVersion(
+                "version",
+                account_id=self.account,
+                worker_id=worker.id,
+                main_module="cell.py",
+                modules=[{"name": "cell.py", "content_type": "text/x-python", "content_file": "cell.py"}],
+                bindings=[
+                    {"name": "DB_ACME", "type": "d1", "database_id": db.uuid},
+                    {"name": "PEPPER", "type": "secret_text", "text": text},
+                ],
+                compatibility_flags=["python_workers"],
+            )
+            cf.WorkersDeployment(
+                "deployment",
+                account_id=self.account,
+                script_name=worker.name,
+                strategy="percentage",
+                versions=[{"percentage": 100, "version_id": version.id}],
+            )
+            pulumi.export("uuid", db.uuid)
+
+        return program
+
+    def ops(self, result: Result) -> dict[str, str]:
+        """Name -> op, of what changes; the stack itself left out."""
+        return {step.name: step.op for step in result.changes if step.type != "pulumi:pulumi:Stack"}
+
+    def ids(self, stack: str = "base") -> dict[str, str]:
+        return {resource.name: resource.id for resource in self.engine.resources(stack) if resource.id}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -169,5 +210,6 @@ def cloud(state: State) -> Iterator[Cloud]:
 def project(state: State, cloud: Cloud, tmp_path: Path) -> Project:
     root = tmp_path / "project"
     (root / "infra").mkdir(parents=True)
+    (root / "infra" / "cell.py").write_text("x = 1\n")
     endpoint = ApiEndpoint(cloud.url, state.secrets.api_token)
     return Project(state, Engine(state, endpoint, root, patience=3), cloud, root)
