@@ -2,9 +2,10 @@
 
 import json
 import re
+from functools import lru_cache
 
 from handlers.errors import ApiError
-from handlers.metering.admission import Admission, Attempt, Held, Outcome, Principal
+from handlers.metering.admission import Admission, Attempt, Candidate, Held, Outcome, Principal
 from handlers.metering.expiry import expire, late_before
 from handlers.metering.limits import end_user_scope
 from handlers.metering.measure import measure, worst_nano_usd
@@ -138,7 +139,7 @@ class Ledger:
             worst_nano_usd(admission, max_output, limits.markup_percent),
             admission.price.version,
             admission.price.model,
-            _asked(admission),
+            _asked(admission.wire, admission.model, admission.candidates),
             limits.requests_per_minute,
             limits.tokens_per_minute,
             limits.concurrent_streams,
@@ -223,10 +224,11 @@ def _refused_by(error: DatabaseError) -> str:
     return refused[1]
 
 
-def _asked(admission: Admission) -> str:
-    candidates = [{"model": one.model, "why": one.why} for one in admission.candidates]
-    asked = {"wire": admission.wire, "model": admission.model, "candidates": candidates}
-    return _json(asked)
+@lru_cache(maxsize=256)
+def _asked(wire: str, model: str, candidates: tuple[Candidate, ...]) -> str:
+    """Callers ask for the same few models again and again."""
+    named = [{"model": one.model, "why": one.why} for one in candidates]
+    return _json({"wire": wire, "model": model, "candidates": named})
 
 
 def _attempts(attempts: tuple[Attempt, ...]) -> str:
