@@ -36,6 +36,27 @@ class CellProcess(Protocol):
 class Call:
     """One ASGI call."""
 
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_body_complete",
+        "_body_held",
+        "_body_taken",
+        "_chunked",
+        "_complete",
+        "_connection",
+        "_head",
+        "_keep_alive",
+        "_left",
+        "_method",
+        "_pending",
+        "_process",
+        "_started",
+        "_task",
+        "_waiter",
+        "_with_body",
+    )
+
     def __init__(self, process: CellProcess, connection: Connection, head: Head) -> None:
         self._process = process
         self._connection: Connection | None = connection
@@ -128,13 +149,10 @@ class Call:
 
     def _send_start(self, status: int, headers: list[Header]) -> None:
         lines: list[bytes] = []
-        for name, value in headers:
+        for name, value in headers:  # their names are in lower case, as ASGI demands
             lines.append(name + b": " + value)
-            lowered = name.lower()
-            if lowered == b"content-length":
+            if name == b"content-length":
                 self._left = int(value)
-            elif lowered == b"connection" and value.lower() == b"close":
-                self._keep_alive = False
         text = b"\r\n".join(lines)
         if lines and text.count(b"\n") != len(lines) - 1:
             raise ValueError("a response header contains a line break")

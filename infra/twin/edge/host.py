@@ -58,12 +58,14 @@ class EdgeHost:
         self._on_event = on_event
         self._control_script = control_script
         self._environ = environ or {}
+        self._started = False
         self._lock = asyncio.Lock()
         self._generation: int | None = None
         self._table: dict[str, Any] = {"patterns": [], "domains": [], "cells": {}}
         self._programs: dict[str, Program] = {}
         self._logs: dict[str, ProcessLog] = {}
         self._cells: dict[str, Slot] = {}
+        self._retiring: set[Slot] = set()
         self._work: set[asyncio.Task[None]] = set()
         self._sockets = state.path / "edge"
 
@@ -76,6 +78,7 @@ class EdgeHost:
             data.close()
             raise
         self._data, self._control = self._slot(data), self._slot(control)
+        self._started = True
         self.port, self.control_port = data.getsockname()[1], control.getsockname()[1]
         await self.reconcile()
         self._in_background(self._tend())
@@ -104,13 +107,18 @@ class EdgeHost:
 
     async def stop(self, seconds: float = 10.0) -> None:
         """End all processes, leaving them `seconds` to finish what is under way."""
+        if not self._started:
+            return
         for work in list(self._work):
             work.cancel()
         async with self._lock:
             # the front goes first: it needs the cells for what it has under way
             await asyncio.gather(self._data.close(seconds), self._control.close(seconds))
-            await asyncio.gather(*(self._close_cell(script, seconds) for script in list(self._cells)))
             await asyncio.gather(*self._work, return_exceptions=True)
+            behind = [*self._cells.values(), *self._retiring]
+            await asyncio.gather(*(slot.close(seconds) for slot in behind))
+            for slot in behind:
+                _unlink(slot)
         with contextlib.suppress(OSError):
             self._sockets.rmdir()
 
@@ -171,7 +179,9 @@ class EdgeHost:
                     self._programs[program.script] = slot.program or program
                     failures.append(f"{program.script}: version {program.version} does not start: {reason}")
         for script in set(self._cells) - set(cells if len(cells) > 1 else ()):
-            self._in_background(self._retire_cell(script, self._cells.pop(script)))
+            slot = self._cells.pop(script)
+            self._retiring.add(slot)
+            self._in_background(self._retire_cell(script, slot))
 
     async def _program(self, script: str, failures: list[str]) -> Program | None:
         """What is deployed of `script`; what was, when that cannot be unpacked."""
@@ -214,7 +224,7 @@ class EdgeHost:
     # slots
 
     def _slots(self) -> list[Slot]:
-        return [self._data, self._control, *self._cells.values()]
+        return [self._data, self._control, *self._cells.values(), *self._retiring]
 
     def _slot(self, listener: socket.socket) -> Slot:
         return Slot(listener, self._routes, self._log, self._on_event)
@@ -225,13 +235,9 @@ class EdgeHost:
     async def _retire_cell(self, script: str, slot: Slot) -> None:
         await self._data.drained()
         await slot.close(DRAIN_SECONDS)
+        self._retiring.discard(slot)
         if script not in self._cells:  # it may have come back meanwhile, on a new socket at the same path
             _unlink(slot)
-
-    async def _close_cell(self, script: str, seconds: float) -> None:
-        slot = self._cells.pop(script)
-        await slot.close(seconds)
-        _unlink(slot)
 
     def _in_background(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -58,7 +58,7 @@ class Serving:
     async def run(self) -> None:
         """Serve until told to end, then finish."""
         for sign in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(sign, self._drain)
+            self._loop.add_signal_handler(sign, self._leave)
         create: Callable[..., Awaitable[asyncio.AbstractServer]] = (
             self._loop.create_unix_server if self._listener.family == socket.AF_UNIX else self._loop.create_server
         )
@@ -89,8 +89,7 @@ class Serving:
                 self._seen = self.requests
                 self._active_at = self.now
             elif not self.draining and self.now - self._active_at >= self._idle_seconds:
-                self._channel.send({"type": "idle"})
-                self._drain()
+                self._leave()
 
     def _on_message(self, message: Message, fd: int | None) -> None:
         kind = message["type"]
@@ -132,6 +131,12 @@ class Serving:
 
     def _host_gone(self) -> None:
         self._drain()
+
+    def _leave(self) -> None:
+        """End of its own accord: the host starts another when it is needed."""
+        if not self.draining:
+            self._channel.send({"type": "idle"})
+            self._drain()
 
     def _drain(self) -> None:
         if self.draining:

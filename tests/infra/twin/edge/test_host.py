@@ -20,6 +20,7 @@ from infra.twin.edge.source import EdgeError
 if TYPE_CHECKING:
     from tests.infra.twin.edge.conftest import Answer, Client, Edge, MemoryAccount, StartEdge
 
+BROKEN = (asyncio.IncompleteReadError, ConnectionError)
 SECRET = "pepper-5d41402abc4b2a76b9719d911017c592"
 
 
@@ -230,9 +231,9 @@ async def test_a_stream_that_outlives_a_deployment_keeps_its_connection(
     account.deploy("serai-acme", "old")
     async with start_edge() as edge:
         streaming, asking = edge.client(), edge.client()
-        await streaming.send("/acme/stream?5,0.1")
+        await streaming.send("/acme/stream?15,0.1")
         first = await streaming.head()
-        await asking.send("/acme/slow?0.5")
+        await asking.send("/acme/slow?1.5")
         await asyncio.sleep(0.1)
         account.deploy("serai-acme", "new")
         await edge.host.reconcile()
@@ -275,18 +276,23 @@ async def test_a_crashed_process_is_restarted_and_connections_wait(
     async with start_edge() as edge:
         delays: list[float] = []
         for number in range(1, 4):
-            with pytest.raises(asyncio.IncompleteReadError):
+            with pytest.raises(BROKEN):
                 await edge.ask("/acme/crash")
             assert (await edge.ask("/acme/")).status == 200
             await edge.until(lambda number=number: len(edge.seen("crashed")) == number)
             delays.append(edge.seen("crashed")[-1]["restart_in"])
         assert delays == [0.1, 0.2, 0.4]
         assert edge.seen("crashed")[0]["exit"] == "exit code 3"
+        pid = edge.host.processes()[0].pid
+        os.kill(pid, signal.SIGTERM)
+        await edge.until(lambda: gone(pid))
+        assert (await edge.ask("/acme/")).status == 200  # asked to end, it does, and another takes its place
+        assert len(edge.seen("crashed")) == 3
         os.kill(edge.host.processes()[0].pid, signal.SIGSEGV)
         await edge.until(lambda: len(edge.seen("crashed")) == 4)
         assert edge.seen("crashed")[-1]["exit"] == "SIGSEGV"
         # and it comes back by itself
-        await edge.until(lambda: len(edge.seen("started")) == 5)
+        await edge.until(lambda: len(edge.seen("started")) == 6)
 
 
 async def test_an_idle_process_ends_and_the_next_request_starts_another(
@@ -345,6 +351,36 @@ async def test_a_second_cell_comes_and_goes_under_load(start_edge: "StartEdge", 
         await edge.until(lambda: list((edge.state.path / "edge").iterdir()) == [])
 
 
+async def test_half_a_request_survives_the_move_away_from_the_front(
+    start_edge: "StartEdge", account: "MemoryAccount"
+) -> None:
+    account.deploy("serai-acme", "acme")
+    account.deploy("serai-globex", "globex")
+    async with start_edge() as edge:
+        client = edge.client()
+        await client.ask("/acme/")
+        client.writer.write(b"POST /acme/ HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-le")
+        await asyncio.sleep(0.05)
+        account.remove("serai-globex")
+        await edge.host.reconcile()
+        assert (await edge.ask("/acme/")).json["greeting"] == "acme"
+        await asyncio.sleep(0.1)
+        client.writer.write(b"ngth: 5\r\n\r\nhello")
+        assert (await client.receive()).json["body"] == 5
+
+
+async def test_http_1_0_through_the_front_ends_with_its_connection(
+    start_edge: "StartEdge", account: "MemoryAccount"
+) -> None:
+    account.deploy("serai-acme", "acme")
+    account.deploy("serai-globex", "globex")
+    async with start_edge() as edge:
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.host.port)
+        writer.write(b"GET /acme/stream?3,0.01 HTTP/1.0\r\nhost: 127.0.0.1\r\n\r\n")
+        assert (await reader.read()).endswith(b"\r\n\r\n0\n1\n2\nacme")
+        writer.close()
+
+
 async def test_through_the_front_requests_stay_what_they_are(start_edge: "StartEdge", account: "MemoryAccount") -> None:
     account.deploy("serai-acme", "acme")
     account.deploy("serai-globex", "globex")
@@ -360,7 +396,7 @@ async def test_through_the_front_requests_stay_what_they_are(start_edge: "StartE
         assert (await client.ask("/acme/", method="HEAD")).status == 200
         assert len((await client.ask("/globex/large?50")).body) == 5_000_000
         assert (await client.ask("/acme/fail")).status == 500
-        with pytest.raises(asyncio.IncompleteReadError):
+        with pytest.raises(BROKEN):
             # the cell dies in the middle of an answer: cut off, not completed
             await client.send("/acme/stream?100,0.05")
             await client.head()
