@@ -13,6 +13,7 @@ from handlers.http import (
     Request,
     Response,
     check_json_headers,
+    is_text,
     read_body,
     read_headers,
     read_query,
@@ -23,7 +24,7 @@ from handlers.inference.wires import Wire
 from handlers.metering import endpoints as metering
 from handlers.observability import log
 from handlers.tenants import endpoints as tenants
-from handlers.tenants.credentials import presented_hash
+from handlers.tenants.credentials import presented_key
 from shared.edge.ports import App, DatabaseError, Platform, Receive, Scope, Send
 from shared.spec.compiled import CellConfig
 
@@ -59,7 +60,7 @@ LATER = ("/v1/responses", "/v1/embeddings", "/v1/messages/count_tokens", "/v1/fi
 
 
 @dataclass(slots=True)
-class Exchange:
+class Arrival:
     """What is known of a request so far: enough to answer it with an error at any point."""
 
     request_id: str
@@ -87,33 +88,35 @@ def build_app(config: CellConfig, platform: Platform) -> App:
 
 async def respond(cell: Cell, scope: Scope, receive: Receive, send: Send) -> None:
     platform = cell.platform
-    exchange = Exchange(f"req_{platform.crypto.random_bytes(12).hex()}", scope["method"], platform.clock.now_ms())
+    arrival = Arrival(f"req_{platform.crypto.random_bytes(12).hex()}", scope["method"], platform.clock.now_ms())
     try:
-        response = await _answer(cell, exchange, scope, receive)
+        response = await _answer(cell, arrival, scope, receive)
     except ApiError as error:
-        response = _refuse(platform, exchange, error)
+        response = _refuse(platform, arrival, error)
     except DatabaseError as error:
-        log.internal_error(platform.log, request_id=exchange.request_id, error=error)
+        log.internal_error(platform.log, request_id=arrival.request_id, error=error)
         busy = ApiError(503, "unavailable", "The tenant's database did not answer.", headers={"retry-after": "1"})
-        response = _refuse(platform, exchange, busy)
+        response = _refuse(platform, arrival, busy)
     except CallerGoneError:
         return
     except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer and the operator a line
-        log.internal_error(platform.log, request_id=exchange.request_id, error=error)
-        response = _refuse(platform, exchange, ApiError(500, "internal", "This gateway failed. The fault is logged."))
-    await _send(exchange, response, send)
+        log.internal_error(platform.log, request_id=arrival.request_id, error=error)
+        response = _refuse(platform, arrival, ApiError(500, "internal", "This gateway failed. The fault is logged."))
+    await _send(arrival, response, send)
 
 
-async def _answer(cell: Cell, exchange: Exchange, scope: Scope, receive: Receive) -> Response:
+async def _answer(cell: Cell, arrival: Arrival, scope: Scope, receive: Receive) -> Response:
     headers = read_headers(scope)
+    if not is_text(scope["path"]):
+        raise ApiError(400, "invalid_request", "The path is not valid UTF-8.")
     site, path = _place(cell, headers.get("host", ""), scope["path"])
-    exchange.site = site
-    endpoint = _endpoint(exchange, site, path, headers)
+    arrival.site = site
+    endpoint = _endpoint(arrival, site, path, headers)
     if endpoint is None:
         return Response(204, b"", [(b"allow", _allow(path).encode())])
     body = b""
-    if exchange.method == "POST":
-        presented_hash(headers, site.tenant.name, cell.pepper)
+    if arrival.method == "POST":
+        presented_key(headers, site.tenant.name)
         if "idempotency-key" in headers:
             message = "Idempotency-Key is not supported yet."
             raise ApiError(400, "unsupported_field", message, param="idempotency-key")
@@ -121,7 +124,7 @@ async def _answer(cell: Cell, exchange: Exchange, scope: Scope, receive: Receive
         body = await read_body(headers, receive)
     return await endpoint(
         Request(
-            method=exchange.method,
+            method=arrival.method,
             path=path,
             query=read_query(scope),
             headers=headers,
@@ -130,8 +133,8 @@ async def _answer(cell: Cell, exchange: Exchange, scope: Scope, receive: Receive
             database=site.database,
             ledger=site.ledger,
             cell=cell,
-            request_id=exchange.request_id,
-            now_ms=exchange.now_ms,
+            request_id=arrival.request_id,
+            now_ms=arrival.now_ms,
         )
     )
 
@@ -150,18 +153,18 @@ def _place(cell: Cell, host: str, path: str) -> tuple[Site, str]:
     return site, f"/{rest}"
 
 
-def _endpoint(exchange: Exchange, site: Site, path: str, headers: dict[str, str]) -> Endpoint | None:
+def _endpoint(arrival: Arrival, site: Site, path: str, headers: dict[str, str]) -> Endpoint | None:
     """None: an OPTIONS request, which only asks what there is."""
     if path.startswith("/v1/messages") or (path.startswith("/v1/models") and "anthropic-version" in headers):
-        exchange.wire = MESSAGES
-    exchange.endpoint, methods = _methods(path)
+        arrival.wire = MESSAGES
+    arrival.endpoint, methods = _methods(path)
     if not methods:
         later = " It is not supported yet." if path.startswith(LATER) else ""
         raise ApiError(404, "not_found", f"{site.tenant.name} has no endpoint {_shown(path)}.{later}")
-    method = "GET" if exchange.method == "HEAD" else exchange.method
+    method = "GET" if arrival.method == "HEAD" else arrival.method
     endpoint = methods.get(method)
     if endpoint is None and method != "OPTIONS":
-        message = f"{_shown(exchange.method)} is not supported by {exchange.endpoint}. Use {_allow(path)}."
+        message = f"{_shown(arrival.method)} is not supported by {arrival.endpoint}. Use {_allow(path)}."
         raise ApiError(405, "invalid_request", message, headers={"allow": _allow(path)})
     return endpoint
 
@@ -185,37 +188,37 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:80] + "...")
 
 
-def _refuse(platform: Platform, exchange: Exchange, error: ApiError) -> Response:
+def _refuse(platform: Platform, arrival: Arrival, error: ApiError) -> Response:
     log.request_failed(
         platform.log,
-        request_id=exchange.request_id,
-        tenant=exchange.site.tenant.name if exchange.site else None,
-        method=exchange.method[:10],
-        endpoint=exchange.endpoint,
+        request_id=arrival.request_id,
+        tenant=arrival.site.tenant.name if arrival.site else None,
+        method=arrival.method[:10],
+        endpoint=arrival.endpoint,
         status=error.status,
         code=error.code,
-        ms=platform.clock.now_ms() - exchange.now_ms,
+        ms=platform.clock.now_ms() - arrival.now_ms,
     )
     headers = dict(error.headers)
     if error.status == 402:
         headers.setdefault("x-should-retry", "false")
-    return Response(error.status, exchange.wire.format_error(error, exchange.request_id), write_headers(headers))
+    return Response(error.status, arrival.wire.format_error(error, arrival.request_id), write_headers(headers))
 
 
-async def _send(exchange: Exchange, response: Response, send: Send) -> None:
-    request_id = exchange.request_id.encode()
+async def _send(arrival: Arrival, response: Response, send: Send) -> None:
+    request_id = arrival.request_id.encode()
     headers: Headers = [
         (b"content-type", response.content_type),
         (b"x-request-id", request_id),
         (b"x-serai-request-id", request_id),
         *(response.headers or ()),
     ]
-    if exchange.wire is MESSAGES:
+    if arrival.wire is MESSAGES:
         headers.append((b"request-id", request_id))
     if isinstance(response.body, bytes):
         if response.status != 204:
             headers.append((b"content-length", b"%d" % len(response.body)))
-        body = b"" if exchange.method == "HEAD" else response.body
+        body = b"" if arrival.method == "HEAD" else response.body
         with contextlib.suppress(OSError):
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})

@@ -62,6 +62,17 @@ class Response:
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
+def is_text(value: str) -> bool:
+    """Whether it can be written as UTF-8: JSON's escapes can say half a surrogate pair, which no database takes."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def json_response(document: Json, status: int = 200) -> Response:
     return Response(status, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace"))
 

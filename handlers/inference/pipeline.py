@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from handlers.errors import ApiError
-from handlers.http import Headers, Request, Response, write_headers
+from handlers.http import Headers, Request, Response, is_text, write_headers
 from handlers.inference import routing, upstream
 from handlers.inference.conversation import Parsed
 from handlers.inference.exchange import Exchange
@@ -161,7 +161,7 @@ def _fail(error: Exception, option: Option, exchange: Exchange) -> ApiError:
 
 def _end_user(request: Request, parsed: Parsed) -> str | None:
     end_user = request.headers.get("x-serai-end-user") or parsed.end_user
-    if end_user is not None and len(end_user) > MAX_END_USER:
-        message = f"The end user is longer than {MAX_END_USER} characters."
+    if end_user is not None and (len(end_user) > MAX_END_USER or not is_text(end_user)):
+        message = f"The end user must be valid text of at most {MAX_END_USER} characters."
         raise ApiError(400, "invalid_request", message, param="x-serai-end-user")
     return end_user

@@ -364,5 +364,10 @@ async def test_an_end_user_is_taken_from_the_header_first(house: Any) -> None:
     assert (await house.receipt(answer))["end_user"] == "from-header"
     answer = await house.call("POST", CHAT, hello(user="from-body"))
     assert (await house.receipt(answer))["end_user"] == "from-body"
-    answer = await house.call("POST", CHAT, hello(user="u" * 1000))
-    assert answer.status == 400
+    for path, fields in (
+        (CHAT, {"user": "u" * 1000}),
+        (CHAT, {"user": "\ud800"}),
+        (MESSAGES, {"metadata": {"user_id": "\ud800"}}),
+    ):
+        answer = await house.call("POST", path, hello(**fields))
+        assert answer.status == 400
