@@ -41,5 +41,8 @@ _KNOWN = (
     ("infra.twin.engine", "ProgramError", FAILED),
     ("infra.twin.state", "StateError", FAILED),
     ("infra.twin.edge", "EdgeError", FAILED),
-    ("infra.deploy", "DeployError", FAILED),
+    ("infra.deploy", "AccountApiError", FAILED),
+    ("infra.specs", "SpecError", USAGE),
+    ("infra.placement", "PlacementError", USAGE),
+    ("infra.config", "ConfigError", USAGE),
 )

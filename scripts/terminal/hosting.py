@@ -15,13 +15,12 @@ from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType] - a 
 
 from infra import deploy
 from infra.deploy import Outcome, Target
-from infra.placement import PlacementError
 from infra.specs import SpecError
 from infra.twin.edge.source import Event as EdgeEvent
-from infra.twin.engine import EngineError, warm
+from infra.twin.engine import warm
 from infra.twin.host import TwinHost
 from infra.twin.state import State, open_state
-from scripts.terminal.failure import FAILED, USAGE, CommandError
+from scripts.terminal.failure import FAILED, USAGE, CommandError, describe
 from scripts.terminal.progress import Progress, emit, relative, row, show_smoke, stack_document
 
 INTRODUCTION = "Serai dev: the twin of a Cloudflare account on this machine. No account, key or CLI needed."
@@ -52,6 +51,10 @@ class Hosting:
     options: HostOptions
     state: State
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    saved: asyncio.Event = field(default_factory=asyncio.Event)
+    """A watched file has changed since it was last read."""
+    early: list[EdgeEvent] | None = field(default_factory=list[EdgeEvent])
+    """What the edge told before the ready line, which comes first. None: that line is out."""
 
     async def run(self) -> None:
         for name in (signal.SIGINT, signal.SIGTERM):
@@ -67,6 +70,9 @@ class Hosting:
             on_event=self.on_edge_event,
         )
         await host.start()
+        # Watched before they are read for the first time: nothing that is saved meanwhile is missed.
+        watching = asyncio.ensure_future(self.watch()) if self.options.watch else None
+        await asyncio.sleep(0)
         try:
             outcome = await self.until_stopped(self.provision(host))
             if outcome is None:
@@ -78,6 +84,9 @@ class Hosting:
             else:
                 await self.stopped.wait()
         finally:
+            if watching:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
             await host.stop()
 
     async def until_stopped(self, work: Coroutine[Any, Any, Outcome | None]) -> Outcome | None:
@@ -107,15 +116,22 @@ class Hosting:
             raise CommandError(f"{len(bad)} endpoints do not answer: {message}", exit_code=FAILED)
         return outcome
 
+    async def watch(self) -> None:
+        async for _ in awatch(*self.watched(), debounce=SETTLE_MS, recursive=False):
+            self.saved.set()
+
     async def follow(self, host: TwinHost, outcome: Outcome) -> None:
         """Provision again whenever a tenant's file, or the providers', is saved."""
         known = {tenant.name for tenant in outcome.tenants}
-        async for _ in awatch(*self.watched(), debounce=SETTLE_MS, stop_event=self.stopped, recursive=False):
+        while await self.saved.wait():
+            self.saved.clear()
             try:
                 outcome = await self.provision(host, diff=True)
             except SpecError as error:
                 self.refuse(error)
-            except (CommandError, EngineError, PlacementError) as error:
+            except Exception as error:
+                if not isinstance(error, CommandError) and describe(error) is None:
+                    raise
                 self.complain(error)
             else:
                 names = {tenant.name for tenant in outcome.tenants}
@@ -141,7 +157,9 @@ class Hosting:
             click.echo(text)
 
     def on_edge_event(self, event: EdgeEvent) -> None:
-        if self.options.as_json:
+        if self.options.as_json and self.early is not None:
+            self.early.append(event)
+        elif self.options.as_json:
             emit(**event)
         elif event["event"] in ("crashed", "start_failed"):
             row("edge", f"{event['script']} {event['event'].replace('_', ' ')}", str(event.get("reason", "")))
@@ -160,6 +178,9 @@ class Hosting:
                 zones=[{"name": name, "id": zone_id} for name, zone_id in host.zone_ids.items()],
                 tenants=_tenant_documents(url, outcome),
             )
+            early, self.early = self.early, None
+            for event in early or ():
+                emit(**event)
             return
         click.echo()
         _table(url, outcome)
