@@ -17,6 +17,8 @@ MAX_HEAD_BYTES = 64 * 1024
 IDLE, HEAD, BODY, BUSY, LINGER = range(5)
 SECONDS = {IDLE: 75.0, HEAD: 30.0, BODY: 30.0, LINGER: 10.0}
 """How long a connection may stay in a phase without a byte: silent, in a head, in a body, or after the last answer."""
+LAST_SECONDS = 5.0
+"""How long a process that ends waits for a connection that it accepted last to say something."""
 MESSAGE_SECONDS = {HEAD: 30.0, BODY: 300.0}
 """How long a head or a body may take as a whole, however steadily it trickles."""
 STALL_SECONDS = 120.0
@@ -101,6 +103,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self.owner.connections.add(self)
+        if self.owner.hands_over:  # accepted or adopted at the moment in which the process began to give way
+            asyncio.get_running_loop().call_soon(self.retire)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it was lost changes nothing
         self.owner.connections.discard(self)
@@ -261,7 +265,8 @@ class Connection(asyncio.Protocol):
         phase = self.phase
         if phase == BUSY or (phase == BODY and self._full):
             return
-        late = now - self._since > SECONDS[phase]
+        patience = LAST_SECONDS if phase == IDLE and self.owner.draining else SECONDS[phase]
+        late = now - self._since > patience
         if not late and now - self._began <= MESSAGE_SECONDS.get(phase, SECONDS[phase]):
             return
         if phase in (HEAD, BODY):

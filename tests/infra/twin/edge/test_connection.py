@@ -1,6 +1,7 @@
 """Given clients that speak HTTP well, badly, slowly or not at all, each gets an answer and none holds the server."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -22,12 +23,13 @@ class Process:
         self.connections: set[Connection] = set()
         self.calls: set[Call] = set()
         self.port = 0
+        self.handed: list[socket.socket] = []
 
     def open(self, connection: Connection, head: Head) -> Exchange:
         return Call(self, connection, head)
 
     def hand_over(self, fd: int) -> None:
-        raise AssertionError
+        self.handed.append(socket.socket(fileno=fd))
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -160,6 +162,33 @@ async def test_a_silent_connection_is_closed(process: Process) -> None:
     process.pass_time(2)
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_a_connection_accepted_last_is_handed_over_with_what_it_sent(process: Process) -> None:
+    process.draining = process.hands_over = True
+    reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
+    await asyncio.sleep(0.05)
+    writer.write(b"GET /late HTTP/1.1\r\n" + HOST + b"\r\n")
+    await asyncio.sleep(0.05)
+    (handed,) = process.handed
+    assert not process.connections
+    with handed:
+        assert handed.recv(100).startswith(b"GET /late")
+        handed.send(b"from the successor")
+    assert await reader.read() == b"from the successor"
+    writer.close()
+
+
+async def test_a_process_without_a_successor_serves_what_it_accepted_last(process: Process) -> None:
+    process.draining = True
+    assert b"connection: close\r\n" in await process.talk(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+    silent = asyncio.create_task(process.talk(b""))
+    await asyncio.sleep(0.05)
+    process.pass_time(4)
+    await asyncio.sleep(0.02)
+    assert not silent.done()
+    process.pass_time(2)
+    assert await silent == b""
 
 
 async def test_an_early_answer_reaches_a_client_that_is_still_sending(process: Process) -> None:
