@@ -82,7 +82,7 @@ def members(body: bytes) -> dict[str, Span]:
             level += 1
         elif first in (b"}", b"]"):
             level -= 1
-        if first == b'"' and level == 1 and value_at < 0:
+        if first == b'"' and value_at < 0:
             key, key_at = json.loads(match.group()), at
         elif first == b":" and level == 1:
             value_at = at + 1

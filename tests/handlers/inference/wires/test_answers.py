@@ -122,6 +122,14 @@ def test_a_stream_that_was_cut_has_no_end() -> None:
     assert not any(isinstance(event, Stop | End) for event in events)
 
 
+def test_the_output_count_that_begins_an_anthropic_stream_is_none() -> None:
+    start = {"type": "message_start", "message": {"usage": {"input_tokens": 9, "output_tokens": 1}}}
+
+    events = MESSAGES.stream_reader().feed(f"data: {json.dumps(start)}\n\n".encode())
+
+    assert [event.usage for event in events if isinstance(event, UsageReport)] == [Usage(input=9)]
+
+
 def test_a_stream_may_close_after_its_finish_reason() -> None:
     reader = CHAT.stream_reader()
     events = reader.feed(b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}') + reader.finish()

@@ -193,6 +193,20 @@ def test_a_cut_stream_has_no_end_and_an_estimate() -> None:
     assert 1200 <= tap.output_estimate <= 3000
 
 
+def test_a_text_about_the_end_marker_is_not_the_end() -> None:
+    tap = CHAT.passthrough_stream(CHAT.parse(chat(stream=True)))
+    tap.feed(chunk({"content": "streams end with\ndata: [DONE]\n\n"}))
+    other = MESSAGES.passthrough_stream(MESSAGES.parse(chat(max_tokens=9)))
+    delta = {
+        "type": "content_block_delta",
+        "delta": {"text": '\ndata: {"type": "message_stop"}\n\nevent: message_stop'},
+    }
+    other.feed(f"event: content_block_delta\ndata: {json.dumps(delta)}\n\n".encode())
+
+    assert not tap.ended
+    assert not other.ended
+
+
 def test_the_shortest_event_tells_how_much_of_each_is_text() -> None:
     tap = CHAT.passthrough_stream(CHAT.parse(chat(stream=True)))
     first = chunk({"role": "assistant", "content": ""}, system_fingerprint="f" * 300)
