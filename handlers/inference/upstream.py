@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from handlers.cell import Cell
 from handlers.errors import ApiError
-from handlers.inference import wires
+from handlers.inference import providers, wires
 from handlers.inference.conversation import Parsed
-from handlers.inference.providers._failure import from_exception
 from handlers.inference.routing import Option
 from handlers.inference.translation import Translation
 from handlers.inference.wires import PassthroughStream, Seen, UpstreamReportedError, UpstreamShapeError, Wire
@@ -145,9 +144,9 @@ def as_api_error(error: Exception, option: Option) -> ApiError:
         case TimeoutError():
             return ApiError(504, "upstream_timeout", f"{name} took too long to answer.")
         case AiError() | UpstreamReportedError():
-            return Refused(error.status, from_exception(name, error))
+            return Refused(error.status, providers.failure(option.provider, error))
         case _:
-            return from_exception(name, error)
+            return providers.failure(option.provider, error)
 
 
 def upstream_status(error: Exception) -> int:
