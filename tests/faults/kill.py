@@ -1,0 +1,88 @@
+"""Kill at random moments, start again, and prove that nothing was lost, orphaned or charged twice (docs/faults.md).
+
+python tests/faults/kill.py --provisioning 6 --traffic 6      the short form
+python tests/faults/kill.py --provisioning 100 --traffic 100 --seed 7
+"""
+
+import argparse
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from processes import preload
+from provisioning import Failure, Provisioning
+
+SHORT = 20
+"""Up to this many rounds only those kinds that take seconds."""
+
+
+def main() -> int:
+    options = _options()
+    chance = random.Random(options.seed)
+    folder = Path(tempfile.mkdtemp(prefix="serai-faults-"))
+    say = _silent if options.json else _print
+    say(f"seed {options.seed}, in {folder}")
+    preload()
+    report: dict[str, Any] = {"seed": options.seed, "folder": str(folder), "failures": []}
+    if options.provisioning:
+        report["provisioning"] = _provisioning(options, folder, chance, say, report["failures"])
+    if options.json:
+        print(json.dumps(report))
+    for failure in report["failures"]:
+        print(f"\nFAILED  {failure}", file=sys.stderr)
+    if report["failures"]:
+        print(f"\n{len(report['failures'])} rounds failed; what they left is in {folder}", file=sys.stderr)
+        return 1
+    shutil.rmtree(folder)
+    return 0
+
+
+def _provisioning(options: Any, folder: Path, chance: random.Random, say: Any, failures: list[str]) -> dict[str, Any]:
+    rounds = Provisioning(folder / "provisioning", chance, say, short=options.provisioning <= SHORT)
+    started = time.monotonic()
+    while rounds.kills < options.provisioning:
+        try:
+            rounds.round()
+        except Failure as failure:
+            say(f"  FAILED {failure}")
+            failures.append(str(failure))
+            rounds.abandon()
+            if len(failures) >= options.most_failures:
+                break
+    seconds = time.monotonic() - started
+    figures = {
+        "kills": rounds.kills,
+        "rounds": rounds.rounds,
+        "over_before_the_kill": rounds.early,
+        "seconds": round(seconds, 1),
+        "failures": len(failures),
+    }
+    say(f"provisioning: {figures}")
+    return figures
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--provisioning", type=int, default=6, metavar="N", help="kills while provisioning")
+    parser.add_argument("--traffic", type=int, default=6, metavar="M", help="kills under traffic")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random choices; moments still vary")
+    parser.add_argument("--most-failures", type=int, default=5, metavar="K", help="give up after so many")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    return parser.parse_args()
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
+
+
+def _silent(text: str) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())
