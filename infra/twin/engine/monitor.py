@@ -49,7 +49,8 @@ class Monitor:
     def RegisterResource(  # noqa: N802
         self, request: resource_pb2.RegisterResourceRequest
     ) -> resource_pb2.RegisterResourceResponse:
-        answer = self._deployment.register(self._goal(request))
+        with self._run.called_by_sdk():
+            answer = self._deployment.register(self._goal(request))
         return resource_pb2.RegisterResourceResponse(urn=answer.urn, id=answer.id, object=to_struct(answer.outputs))
 
     def ReadResource(self, request: resource_pb2.ReadResourceRequest) -> resource_pb2.ReadResourceResponse:  # noqa: N802
@@ -63,18 +64,21 @@ class Monitor:
             dependencies=tuple(sorted(request.dependencies)),
             secret_outputs=tuple(request.additionalSecretOutputs),
         )
-        answer = self._deployment.read(goal, request.id)
+        with self._run.called_by_sdk():
+            answer = self._deployment.read(goal, request.id)
         return resource_pb2.ReadResourceResponse(urn=answer.urn, properties=to_struct(answer.outputs))
 
     def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> empty_pb2.Empty:  # noqa: N802
-        self._deployment.set_outputs(request.urn, from_struct(request.outputs))
+        with self._run.called_by_sdk():
+            self._deployment.set_outputs(request.urn, from_struct(request.outputs))
         return empty_pb2.Empty()
 
     def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> Any:  # noqa: N802
-        try:
-            result = invoke(self._run.api_for(request.tok), request.tok, from_struct(request.args))
-        except Exception as error:
-            raise self._run.failed(failure(request.tok.rsplit(":", 1)[-1], request.tok, error)) from error
+        with self._run.called_by_sdk():
+            try:
+                result = invoke(self._run.api_for(request.tok), request.tok, from_struct(request.args))
+            except Exception as error:
+                raise self._run.failed(failure(request.tok.rsplit(":", 1)[-1], request.tok, error)) from error
         response = resource_pb2.ResourceInvokeResponse()
         getattr(response, "return").CopyFrom(to_struct(result))
         return response

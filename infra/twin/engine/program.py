@@ -24,7 +24,7 @@ from infra.twin.engine.run import PARALLEL, Run
 def run_program(run: Run, monitor: Monitor, config: Config, program: Program, root: Path) -> None:
     """The SDK keeps its settings in context variables: a context of its own leaves nothing behind."""
     error = contextvars.Context().run(_run, run, monitor, config, program, root)
-    if error or run.failures:
+    if error or run.failures or run.fatal:
         _sweep()
     run.raise_failures()
     if error:
@@ -46,6 +46,8 @@ def file_program(path: Path) -> Program:
 
 
 def _run(run: Run, monitor: Monitor, config: Config, program: Program, root: Path) -> ProgramError | None:
+    # The SDK makes coroutines for outputs ahead of awaiting them; those of a run that fails are never awaited.
+    warnings.filterwarnings("ignore", r"coroutine 'Output\.\w+' was never awaited", RuntimeWarning)
     runtime.set_all_config(dict(config.values), sorted(config.secret_keys))
     runtime.configure(
         runtime.Settings(
@@ -77,10 +79,8 @@ def _run(run: Run, monitor: Monitor, config: Config, program: Program, root: Pat
 
 
 def _sweep() -> None:
-    """After a failure the SDK leaves coroutines that nobody will await. They are not worth a word."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-        gc.collect()
+    """After a failure the SDK leaves outputs that nobody will await: collect them now, while that is expected."""
+    gc.collect()
 
 
 def _whole(program: Program) -> Callable[[], Any]:

@@ -1,6 +1,8 @@
 """What all parts of one run share."""
 
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from infra.twin.engine.errors import EngineError
 from infra.twin.engine.failures import together
 from infra.twin.engine.journal import Journal
 from infra.twin.engine.progress import Progress
-from infra.twin.engine.provider.api import Api
+from infra.twin.engine.provider.api import Api, StoppedError
 from infra.twin.engine.results import EngineEvent
 from infra.twin.state import State
 
@@ -28,6 +30,8 @@ class Run:
     """Where files that inputs name are looked for: the program's directory."""
     stopped: threading.Event
     failures: list[EngineError] = field(default_factory=list[EngineError])
+    fatal: BaseException | None = None
+    """Not an error but the end of everything, raised in one of the SDK's threads."""
 
     @property
     def preview(self) -> bool:
@@ -42,7 +46,21 @@ class Run:
         self.stopped.set()
         return error
 
+    @contextmanager
+    def called_by_sdk(self) -> Generator[None]:
+        """The SDK would wait for ever on what was neither answered nor failed: it gets an error in any case."""
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that runs the program
+            self.fatal = error
+            self.stopped.set()
+            raise StoppedError from None
+
     def raise_failures(self) -> None:
+        if self.fatal:
+            raise self.fatal.with_traceback(None)
         if self.failures:
             # They were raised through the SDK before: those frames would keep all of its leftovers alive.
             raise together([failure.with_traceback(None) for failure in self.failures])

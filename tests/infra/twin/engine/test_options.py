@@ -356,7 +356,7 @@ def test_text_of_bindings_is_kept_as_a_secret(project: Any) -> None:
 
 
 def test_a_service_binding_without_environment_is_replaced_by_every_run(project: Any) -> None:
-    def program(**extra: str) -> Callable[[], None]:
+    def program(environment: str | None = None) -> Callable[[], None]:
         def main() -> None:
             other = cf.Worker("other", account_id=project.account, name="serai-control")
             worker = cf.Worker("worker", account_id=project.account, name="serai-cell-1")
@@ -366,7 +366,11 @@ def test_a_service_binding_without_environment_is_replaced_by_every_run(project:
                 worker_id=worker.id,
                 main_module="cell.py",
                 modules=[{"name": "cell.py", "content_type": "text/x-python", "content_file": "cell.py"}],
-                bindings=[{"name": "CONTROL", "type": "service", "service": other.name, **extra}],
+                bindings=[
+                    cf.WorkerVersionBindingArgs(
+                        name="CONTROL", type="service", service=other.name, environment=environment
+                    )
+                ],
                 compatibility_flags=["python_workers"],
             )
 
