@@ -19,15 +19,16 @@ def output_estimate(size: int) -> int:
     return -(-size // BYTES_PER_TOKEN)
 
 
-def complete(usage: Usage, input_bound: int, output: int) -> tuple[Usage, str]:
+def complete(usage: Usage, input_bound: int, output: int, *, whole: bool = True) -> tuple[Usage, str]:
     """The usage with a count in every class, and its source: `provider` when both directions were reported.
 
     A provider that reports the input but not how much of it was cached is taken at its word: none was.
+    Of an answer that is not whole, the count so far may be that of its beginning: the larger one stands.
     """
     source = "provider"
     if usage.input is None:
         usage, source = replace(usage, input=input_estimate(input_bound)), "estimate"
-    if usage.output is None:
+    if usage.output is None or (not whole and usage.output < output):
         usage, source = replace(usage, output=output), "estimate"
     if None in (usage.cached_read, usage.cache_write_5m, usage.cache_write_1h, usage.reasoning):
         usage = Usage(

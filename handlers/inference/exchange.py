@@ -1,7 +1,5 @@
 """One held request with its provider: timed, noted as an attempt, settled exactly once and off the caller's path."""
 
-from dataclasses import replace
-
 from handlers.errors import ApiError
 from handlers.http import Request
 from handlers.inference import estimate
@@ -44,13 +42,8 @@ class Exchange:
         self._settle(None, Usage(), "provider", self._attempt(upstream_status(error), billed=False, error=error.code))
 
     def charge(self, usage: Usage, output: int, *, whole: bool = True, error: str | None = None) -> Outcome:
-        """Bill what the provider reported, and an estimate of what it did not: `output` tokens generated.
-
-        Of an answer that was cut, what was reported so far may be the count of its beginning only.
-        """
-        if not whole and (usage.output is None or usage.output < output):
-            usage = replace(usage, output=None)
-        counted, source = estimate.complete(usage, self._held.admission.input_bound, output)
+        """Bill what the provider reported, and an estimate of what it did not: `output` tokens generated."""
+        counted, source = estimate.complete(usage, self._held.admission.input_bound, output, whole=whole)
         return self._settle(self._option, counted, source, self._attempt(200, billed=True, error=error))
 
     def charge_hold(self) -> None:

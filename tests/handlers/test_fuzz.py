@@ -78,7 +78,7 @@ def mutate(value: Any, chance: random.Random) -> Any:
     if not value or not isinstance(value, dict | list) or chance.random() < 0.15:
         return chance.choice(ODD)
     copy: Any = json.loads(json.dumps(value))
-    named = type(copy) is dict
+    named = bool(isinstance(value, dict))
     spot: Any = chance.choice(list(copy) if named else range(len(copy)))
     if named and chance.random() < 0.2:
         copy.pop(spot)

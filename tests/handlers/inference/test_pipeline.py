@@ -210,7 +210,8 @@ async def test_a_stream_that_breaks_ends_in_an_error_event_and_is_billed_for_wha
     receipt = await house.receipt(answer)
     assert receipt["status"] == "settled"
     assert receipt["cost"]["total_nano_usd"] > 0
-    assert receipt["usage"]["output"] > 0
+    # Anthropic's first event counts one token of output: it is not what was produced.
+    assert (receipt["usage_source"], receipt["usage"]["output"] > 1) == ("estimate", True)
     assert receipt["attempts"][0]["error"]
     await _nothing_is_held(house)
 
