@@ -70,6 +70,7 @@ async def _round(one: Measured, seconds: float) -> None:
 
 
 async def _load(target: Target, connections: int, seconds: float, *more: str) -> dict[str, Any]:
+    before = targets.cpu_seconds(target.pid)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "scripts.bench.load", target.url, "--key", target.key, "--model", target.model),
         *("--connections", str(connections), "--seconds", str(seconds), *more),
@@ -80,6 +81,7 @@ async def _load(target: Target, connections: int, seconds: float, *more: str) ->
     report: dict[str, Any] = json.loads(output)
     if report["errors"] or not report["answers"]:
         raise RuntimeError(f"{target.name}: {report['errors']} errors, {report['answers']} answers: {report['sample']}")
+    report["cpu_us"] = round(1e6 * (targets.cpu_seconds(target.pid) - before) / report["answers"], 1)
     return report
 
 
@@ -87,6 +89,7 @@ COLUMNS = (
     "target",
     "c1 p50 / p99 ms",
     "requests/s at 1 / 16 / 64",
+    "CPU µs a request at 16",
     "streams/s at 16",
     "first byte ms, paced",
     "cold start s",
@@ -104,6 +107,7 @@ def _row(one: Measured) -> tuple[str, ...]:
         one.target.name,
         f"{one.median('c1', 'p50_ms'):.2f} / {one.median('c1', 'p99_ms'):.2f}",
         " / ".join(f"{one.median(f'c{connections}', 'per_second'):,.0f}" for connections in CONNECTIONS),
+        f"{one.median('c16', 'cpu_us'):,.0f}" if one.target.pid else "",
         f"{one.median(BURST, 'per_second'):,.0f}",
         f"{one.median(PACED, 'first_byte_p50_ms'):.2f}",
         "" if cold is None else f"{cold:.2f}",

@@ -71,6 +71,16 @@ def resident_mb(pid: int | None) -> float | None:
     return round(total / 1024, 1) if total else None
 
 
+def cpu_seconds(pid: int | None) -> float:
+    """Processor time, user and system, of a process and its children so far (proc(5))."""
+    total = 0
+    for one in (pid, *_children(pid)) if pid is not None else ():
+        with suppress(OSError, ValueError):
+            fields = (Path("/proc") / str(one) / "stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def _children(pid: int) -> list[int]:
     with suppress(OSError):
         return [int(one) for one in (Path("/proc") / f"{pid}/task/{pid}/children").read_text().split()]
