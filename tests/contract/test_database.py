@@ -130,3 +130,39 @@ async def test_writers_wait_for_each_other(connect: Callable[[], Database]) -> N
 
     await asyncio.gather(add(first), add(second), add(first), add(second))
     assert await run(second, "select v from n") == [(200,)]
+
+
+async def test_batches_at_the_same_time_stand_and_fall_by_themselves(database: Database) -> None:
+    """They may share a round trip; one that fails takes nothing of the others with it, and leaves nothing of itself."""
+    await table(database)
+    good = [Statement("insert into t values (1, 'good')"), Statement("insert into t values (2, 'good')")]
+    bad = [Statement("insert into t values (3, 'bad')"), Statement("insert into t values (1, 'bad')")]
+    late = [Statement("insert into t values (4, 'late')"), Statement("select count(*) from t")]
+    first, second, third = await asyncio.gather(
+        database.batch(good), database.batch(bad), database.batch(late), return_exceptions=True
+    )
+    assert not isinstance(first, BaseException)
+    assert isinstance(second, DatabaseError)
+    assert not isinstance(third, BaseException)
+    assert third[1].rows == [(3,)]
+    assert await run(database, "select id, v from t order by id") == [(1, "good"), (2, "good"), (4, "late")]
+
+
+async def test_a_constraint_that_is_checked_at_the_end_fails_its_own_batch_only(database: Database) -> None:
+    await table(database)
+    await run(database, "create table child (t integer references t (id) deferrable initially deferred)")
+    good = [Statement("insert into t values (1, 'good')")]
+    bad = [Statement("insert into child values (7)")]
+    first, second = await asyncio.gather(database.batch(good), database.batch(bad), return_exceptions=True)
+    assert not isinstance(first, BaseException)
+    assert isinstance(second, DatabaseError)
+    assert await run(database, "select count(*) from t") == [(1,)]
+    assert await run(database, "select count(*) from child") == [(0,)]
+
+
+async def test_a_batch_whose_asker_has_left_does_not_disturb_the_next(database: Database) -> None:
+    await table(database)
+    task = asyncio.ensure_future(database.batch([Statement("insert into t values (1, 'x')")]))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await run(database, "select 1") == [(1,)]
