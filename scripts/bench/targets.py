@@ -30,7 +30,7 @@ from shared.spec.providers import ProviderConfig
 SERVED, LOAD = 0, 1
 """Cores: the process under test on one, mock provider and load generator on the other."""
 MODEL = "openai/gpt-5.4-mini"
-LITELLM = "1.109.1"
+LITELLM = "1.106.2"
 BOUNDLESS = 1_000_000_000
 """For limits that a measurement must not meet."""
 
