@@ -365,10 +365,11 @@ async def test_an_end_user_is_taken_from_the_header_first(house: Any) -> None:
     assert (await house.receipt(answer))["end_user"] == "from-header"
     answer = await house.call("POST", CHAT, hello(user="from-body"))
     assert (await house.receipt(answer))["end_user"] == "from-body"
-    for path, fields in (
+    refused: list[tuple[str, dict[str, Any]]] = [
         (CHAT, {"user": "u" * 1000}),
         (CHAT, {"user": "\ud800"}),
         (MESSAGES, {"metadata": {"user_id": "\ud800"}}),
-    ):
+    ]
+    for path, fields in refused:
         answer = await house.call("POST", path, hello(**fields))
         assert answer.status == 400
