@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -18,7 +19,7 @@ import httpx
 from infra.bundle import worker_modules
 from infra.twin.account.account import CustomDomain, Module, RouteEntry, Version
 from infra.twin.edge.host import EdgeHost
-from infra.twin.state import open_state
+from infra.twin.state import State, open_state
 from shared.edge.local.database import SqliteDatabase
 from shared.keys import derive_admin_key
 from shared.spec.compile import admin_key_hashes, compile_tenants
@@ -105,7 +106,13 @@ async def mock() -> AsyncGenerator[str]:
 @asynccontextmanager
 async def serai(folder: Path, upstream: str) -> AsyncGenerator[Target]:
     """The serving process of a cell: keys, holds, settlements and receipts are on; the plan's limits are raised."""
-    state = open_state(folder / "state")
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        async with _serving(open_state(Path(scratch)), upstream) as target:
+            yield target
+
+
+@asynccontextmanager
+async def _serving(state: State, upstream: str) -> AsyncGenerator[Target]:
     uuid = "00000000-0000-4000-8000-000000000001"
     SqliteDatabase(state.d1_path(uuid)).close()
     key = derive_admin_key(state.secrets.platform_secret, "bench", "bench1", 1)

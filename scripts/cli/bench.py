@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import tempfile
-from pathlib import Path
 
 import click
 
@@ -31,19 +29,10 @@ def command(peers: tuple[str, ...], seconds: float, rounds: int, *, markdown: bo
 
     folder = ROOT / ".serai" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        for peer in peers:
-            click.echo(f"  {peer}: its files are in {folder}", err=True)
-        place = Path(scratch) if not peers else folder
-        measured = asyncio.run(
-            run.measure(
-                ["direct", "serai", *peers],
-                place,
-                seconds=seconds,
-                rounds=rounds,
-                say=lambda text: click.echo(f"  {text}", err=True),
-            )
-        )
+    for peer in peers:
+        click.echo(f"  {peer}: its files are in {folder}", err=True)
+    names = ["direct", "serai", *peers]
+    measured = asyncio.run(run.measure(names, folder, seconds=seconds, rounds=rounds, say=_say))
     if as_json:
         click.echo(json.dumps(run.document(measured)))
         return
@@ -59,3 +48,7 @@ def command(peers: tuple[str, ...], seconds: float, rounds: int, *, markdown: bo
     for peer, by_load in run.ratios(measured).items():
         times = ", ".join(f"{ratio:g}x at {load}" for load, ratio in by_load.items())
         click.echo(f"\nserai against {peer}, requests/s: {times}")
+
+
+def _say(text: str) -> None:
+    click.echo(f"  {text}", err=True)

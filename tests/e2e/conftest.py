@@ -24,14 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 PATIENCE = 90.0
 """Seconds for what takes two on an idle machine."""
-HERE = os.path.dirname(__file__)
+HERE = Path(__file__).parent
 OURS = ("OPENAI_", "ANTHROPIC_", "SERAI_", "LAB_")
 """Variables that would change what a twin does."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if str(item.path).startswith(HERE):
+        if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.e2e)
 
 
@@ -225,7 +225,7 @@ def twins(make_folder: Callable[[], Path]) -> Generator[StartTwin]:
         *,
         folder: Path | None = None,
         arguments: Iterable[str | Path] = (),
-        env: Mapping[str, str] = {},  # noqa: B006 - only read
+        env: Mapping[str, str] = {},
     ) -> Twin:
         place = folder or make_folder()
         (place / "tenants").mkdir(exist_ok=True)
@@ -261,7 +261,11 @@ lab:
   base_url: {url}
   api_key: secret:lab
   models:
-    llama-9: {{context_tokens: 8192, max_output_tokens: 4096, usd_per_million: {{input: 0.10, output: 0.25}}, effective_from: 2026-01-01}}
+    llama-9:
+      context_tokens: 8192
+      max_output_tokens: 4096
+      usd_per_million: {{input: 0.10, output: 0.25}}
+      effective_from: 2026-01-01
 """
 FEW = """\
 plan: starter
@@ -310,7 +314,7 @@ class Upstream:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802 - http.server's name
+            def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 upstream.asked.append({**body, "authorization": self.headers["authorization"], "path": self.path})
                 if body.get("stream"):

@@ -1,4 +1,4 @@
-"""Given a provisioned tenant, when the official anthropic SDK is pointed at it, then everything is as with Anthropic."""
+"""Given a provisioned tenant, when the anthropic SDK is pointed at it, then everything is as with Anthropic."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,10 @@ def test_max_tokens_ends_the_answer(globex: "TenantAt"):
 
 
 def test_a_stream_is_the_sequence_of_anthropics_events(globex: "TenantAt"):
-    with globex.anthropic() as client, client.messages.stream(model="default", max_tokens=200, messages=HELLO) as stream:
+    with (
+        globex.anthropic() as client,
+        client.messages.stream(model="default", max_tokens=200, messages=HELLO) as stream,
+    ):
         events = [event.type for event in stream]
         message = stream.get_final_message()
     assert events[0] == "message_start"
@@ -95,7 +98,8 @@ def check(error: anthropic.APIStatusError, status: int, code: str) -> None:
 
 def test_errors_are_the_sdks_own(globex: "TenantAt", twin: "Twin"):
     def ask(client: anthropic.Anthropic, **fields: Any) -> None:
-        client.messages.create(**{"model": "default", "max_tokens": 20, "messages": HELLO, **fields})
+        create: Any = client.messages.create
+        create(**{"model": "default", "max_tokens": 20, "messages": HELLO, **fields})
 
     with globex.anthropic() as client:
         with pytest.raises(anthropic.NotFoundError) as unknown:

@@ -14,7 +14,17 @@ LOCAL = r"http://127\.0\.0\.1:\d+"
 
 def test_the_first_line_is_the_ready_line(twin: "Twin"):
     ready = twin.ready
-    assert list(ready) == ["ready", "url", "control", "operator_token", "api", "api_token", "account_id", "zones", "tenants"]
+    assert list(ready) == [
+        "ready",
+        "url",
+        "control",
+        "operator_token",
+        "api",
+        "api_token",
+        "account_id",
+        "zones",
+        "tenants",
+    ]
     assert ready["ready"] is True
     assert re.fullmatch(LOCAL, ready["url"])
     assert re.fullmatch(LOCAL, ready["control"])

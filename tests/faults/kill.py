@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from processes import preload
-from provisioning import Failure, Provisioning
+from failures import FailureError
+from provisioning import Provisioning
+from traffic import Stage
 
 SHORT = 20
 """Up to this many rounds only those kinds that take seconds."""
@@ -31,6 +33,8 @@ def main() -> int:
     report: dict[str, Any] = {"seed": options.seed, "folder": str(folder), "failures": []}
     if options.provisioning:
         report["provisioning"] = _provisioning(options, folder, chance, say, report["failures"])
+    if options.traffic:
+        report["traffic"] = _traffic(options, folder, chance, say, report["failures"])
     if options.json:
         print(json.dumps(report))
     for failure in report["failures"]:
@@ -48,7 +52,7 @@ def _provisioning(options: Any, folder: Path, chance: random.Random, say: Any, f
     while rounds.kills < options.provisioning:
         try:
             rounds.round()
-        except Failure as failure:
+        except FailureError as failure:
             say(f"  FAILED {failure}")
             failures.append(str(failure))
             rounds.abandon()
@@ -63,6 +67,23 @@ def _provisioning(options: Any, folder: Path, chance: random.Random, say: Any, f
         "failures": len(failures),
     }
     say(f"provisioning: {figures}")
+    return figures
+
+
+def _traffic(options: Any, folder: Path, chance: random.Random, say: Any, failures: list[str]) -> list[dict[str, Any]]:
+    """Half of the kills over one cell, whose process owns the port, half over two with a front before them."""
+    figures: list[dict[str, Any]] = []
+    for cells, kills in ((1, options.traffic - options.traffic // 2), (2, options.traffic // 2)):
+        if not kills:
+            continue
+        stage = Stage(folder / f"traffic-{cells}", cells, chance, say)
+        started = time.monotonic()
+        try:
+            stage.run(kills)
+        except FailureError as failure:
+            failures.append(str(failure))
+        figures.append({**stage.figures(), "seconds": round(time.monotonic() - started, 1)})
+        say(f"traffic: {figures[-1]}")
     return figures
 
 

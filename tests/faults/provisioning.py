@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from failures import FailureError
 from files import TenantFiles
 from holdings import compare, read_holdings
 from processes import Run, fork, spawn
@@ -19,14 +20,6 @@ ROUNDS_A_TWIN = 8
 """Then a new one: the first run of all, which makes everything, is to be killed too."""
 START_SECONDS = 3.0
 """A guess at how long a run takes, until one was seen."""
-
-
-class Failure(Exception):
-    """What a round found wrong."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 GROWS = {"fileSize", "numTables"}
@@ -111,7 +104,7 @@ class Provisioning:
         self._twin: Twin | None = None
 
     def round(self) -> None:
-        """One kill, its repair and the checks. Raises Failure."""
+        """One kill, its repair and the checks. Raises FailureError."""
         twin, first = self._next_twin()
         changed = "begin" if first else twin.files.change()
         ways = ["up", "up", "dev"] if first else ["up", "up", "dev", "watch", "beside", "beside"]
@@ -120,7 +113,7 @@ class Provisioning:
         way = self.chance.choice(ways)
         if way in ("watch", "beside"):  # they change the files themselves, beside a host that serves
             self._recover(twin, "dev")
-        killed = self._WAYS[way](self, twin, first)
+        killed = self._way(way)(twin, first)
         self.kills += not killed.ended
         self.early += killed.ended
         self.rounds += 1
@@ -133,8 +126,8 @@ class Provisioning:
         try:
             self._recover(twin, "dev" if way in ("dev", "watch") else "up")
             self._check(twin)
-        except Failure as failure:
-            raise Failure([f"{told}   (seed's twin {twin.folder})", *failure.problems]) from None
+        except FailureError as failure:
+            raise FailureError([f"{told}   (seed's twin {twin.folder})", *failure.problems]) from None
 
     def abandon(self) -> None:
         """Begin the next round with a new twin: this one is not sound any more."""
@@ -156,7 +149,7 @@ class Provisioning:
     def _kill_watch(self, twin: Twin, first: bool) -> Killed:
         run = fork(["dev", "--port", "0", *twin.options], twin.folder / "runs")
         if not run.until(lambda: _ready(run), RUN_SECONDS):
-            raise Failure([f"dev does not come up: {run.told()}"])
+            raise FailureError([f"dev does not come up: {run.told()}"])
         time.sleep(0.3)  # the watch begins after the ready line
         twin.files.change()
         twin.states += 1
@@ -170,7 +163,7 @@ class Provisioning:
         """A host serves the account, `up` works on it, and one of them or both are killed."""
         host = fork(["dev", "--port", "0", "--no-watch", *twin.options], twin.folder / "runs")
         if not host.until(lambda: _ready(host), RUN_SECONDS):
-            raise Failure([f"dev does not come up: {host.told()}"])
+            raise FailureError([f"dev does not come up: {host.told()}"])
         twin.files.change()
         twin.states += 1
         run = fork(["up", *twin.options], twin.folder / "runs")
@@ -181,15 +174,22 @@ class Provisioning:
             killed = self._kill(twin, run, "beside", victim=victim, host=host)
             if victim == "host":
                 if run.wait(RUN_SECONDS) is None:
-                    raise Failure([f"`up` does not end {RUN_SECONDS:.0f} s after the account's API is gone"])
+                    raise FailureError([f"`up` does not end {RUN_SECONDS:.0f} s after the account's API is gone"])
                 if run.traceback or (run.code and not run.err.read_text().strip()):
-                    raise Failure([f"`up` does not say in a sentence that the API is gone: {run.told()}"])
+                    raise FailureError([f"`up` does not say in a sentence that the API is gone: {run.told()}"])
             return killed
         finally:
             run.kill_all()
             host.kill_all()
 
-    _WAYS = {"up": _kill_up, "cold": _kill_cold, "dev": _kill_dev, "watch": _kill_watch, "beside": _kill_beside}
+    def _way(self, name: str) -> Callable[[Twin, bool], Killed]:
+        return {
+            "up": self._kill_up,
+            "cold": self._kill_cold,
+            "dev": self._kill_dev,
+            "watch": self._kill_watch,
+            "beside": self._kill_beside,
+        }[name]
 
     def _kill(
         self,
@@ -253,9 +253,11 @@ class Provisioning:
         if not done:
             code = run.poll()
             run.kill_all()
-            raise Failure([f"the next run does not come up (exit code {code} after {seconds:.0f} s): {run.told()}"])
+            raise FailureError(
+                [f"the next run does not come up (exit code {code} after {seconds:.0f} s): {run.told()}"]
+            )
         if kind == "dev" and run.stop() != 0:
-            raise Failure([f"dev does not end well when it is told to: {run.told()}"])
+            raise FailureError([f"dev does not end well when it is told to: {run.told()}"])
         self.usual.setdefault(kind, Usual()).learn(seconds, commits.look() - base)
         twin.files.succeeded()
 
@@ -269,7 +271,7 @@ class Provisioning:
             *self._books(twin),
         ]
         if problems:
-            raise Failure(problems)
+            raise FailureError(problems)
 
     def _plan(self, twin: Twin) -> Iterator[str]:
         """Everything is read again from the API, so this compares files, journals and account."""
