@@ -29,7 +29,7 @@ class CallerGoneError(Exception):
     """The caller went away before its request was complete. Nobody is left to answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     method: str
     path: str
@@ -50,7 +50,7 @@ class Request:
         return self.cell.platform
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     status: int
     body: bytes | Stream = b""

@@ -15,12 +15,12 @@ StopReason = Literal["end", "length", "stop_sequence", "tool_calls", "refusal", 
 """`refusal`: the model or a filter declined; `pause`: the provider stopped a long turn that may be continued."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Text:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Image:
     """Either `url`, or `data` (base64) of `media_type`."""
 
@@ -31,7 +31,7 @@ class Image:
     """OpenAI's `low`, `high`, ...; other wires have no such word."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolCall:
     id: str
     name: str
@@ -39,14 +39,14 @@ class ToolCall:
     """JSON text, as the model wrote it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolResult:
     call_id: str
     parts: tuple["Text | Image", ...]
     is_error: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Thinking:
     """Reasoning shown, or encrypted in `redacted`; with a signature the vendor trusts it when it comes back."""
 
@@ -55,7 +55,7 @@ class Thinking:
     redacted: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refusal:
     text: str
 
@@ -63,7 +63,7 @@ class Refusal:
 Part = Text | Image | ToolCall | ToolResult | Thinking | Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     role: Role
     parts: tuple[Part, ...]
@@ -72,7 +72,7 @@ class Message:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tool:
     name: str
     description: str | None
@@ -81,13 +81,13 @@ class Tool:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolChoice:
     mode: Literal["auto", "none", "required", "tool"]
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponseFormat:
     kind: Literal["text", "json_object", "json_schema"]
     schema: dict[str, Json] | None = None
@@ -96,7 +96,7 @@ class ResponseFormat:
     strict: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ThinkingMode:
     """Anthropic's `thinking`: disabled, adaptive, or enabled with a budget of tokens."""
 
@@ -105,7 +105,7 @@ class ThinkingMode:
     display: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Conversation:
     """None and empty mean that the caller did not say."""
 
@@ -129,7 +129,7 @@ class Conversation:
     """Paths of fields given that only the caller's own wire has: `logit_bias`, `tools[0].cache_control`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     id: str
     """The upstream's own id; may be empty."""
@@ -141,7 +141,7 @@ class Answer:
     stop_sequence: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Start:
     """The first event of a stream."""
 
@@ -149,17 +149,17 @@ class Start:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RefusalDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ThinkingDelta:
     """`signature` comes with an empty text at the end of a thought; `redacted` is a whole encrypted one."""
 
@@ -168,7 +168,7 @@ class ThinkingDelta:
     redacted: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolCallStart:
     index: int
     """Position among the answer's tool calls, from 0."""
@@ -176,32 +176,32 @@ class ToolCallStart:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ToolCallDelta:
     index: int
     arguments: str
     """The next piece of the JSON text."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PartEnd:
     """The running text, thought or tool call is complete. May be missing: a new part ends the one before."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UsageReport:
     """What is known so far; a later report replaces the fields it knows."""
 
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stop:
     reason: StopReason
     stop_sequence: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class End:
     """The upstream said that the stream is complete (`[DONE]`, `message_stop`). Without it, the stream was cut."""
 
@@ -220,7 +220,7 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parsed:
     """A request as its wire read it."""
 

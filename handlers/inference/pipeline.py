@@ -23,7 +23,7 @@ DEADLINE_MS = 600_000
 MAX_END_USER = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """What the caller asked for, read and routed."""
 

@@ -19,7 +19,7 @@ DENSEST = 8
 not fit. (English is at 4 to 5; Devanagari, at three bytes a letter, comes to 7.)"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Option:
     """A model that may answer, with all that is known of it."""
 
@@ -35,7 +35,7 @@ class Option:
         return self.provider.kind == INCLUDED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Route:
     options: tuple[Option, ...]
     input_bound: int

@@ -29,7 +29,7 @@ FAILURES = (ApiError, HttpError, AiError, UpstreamShapeError, UpstreamReportedEr
 """What an exchange may end with; `as_api_error` says what each means to the caller."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A request as its provider wants it: bytes for Http, a document for the Ai port."""
 

@@ -14,7 +14,7 @@ class Candidate:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Admission:
     """A request to be let in: the worst case it can cost. Times are milliseconds UTC, tokens are counts."""
 
@@ -39,7 +39,7 @@ class Admission:
     """False: the caller named none, so a second, smaller hold may follow when this one does not fit."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Principal:
     """The API key that calls."""
 
@@ -49,7 +49,7 @@ class Principal:
     """`admin` or `inference`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Held:
     """The hold that lets a request in. Fixes time, windows, price version and deadline for all that follows."""
 
@@ -71,7 +71,7 @@ class Held:
     """Whether settling notes the key's use: it was not used in the last minute."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     model: str
     status: int
@@ -82,7 +82,7 @@ class Attempt:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """How a held request ended. `usage_source` is provider, estimate or hold (then `usage` is ignored)."""
 

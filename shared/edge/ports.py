@@ -15,7 +15,7 @@ Json = Any
 """A decoded JSON document. Its shape is checked where it is used."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Statement:
     """One SQL statement with positional parameters (`?` or `?1`)."""
 
@@ -23,7 +23,7 @@ class Statement:
     params: Sequence[Value] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rows:
     """The answer to one statement: rows in the order of `columns`; `changes` counts what triggers changed too."""
 
@@ -61,7 +61,7 @@ class HttpTimeoutError(HttpError):
     """Connecting, or waiting for the next byte, took longer than the request allows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpRequest:
     method: str
     url: str

@@ -159,9 +159,9 @@ class SqliteDatabase:
         cursor = connection.execute(statement.sql, tuple(statement.params))
         if cursor.description is None:
             return Rows((), [], connection.total_changes - before)
-        rows = cursor.fetchall()
+        rows = [_exact(row) for row in cursor.fetchall()]
         columns = tuple([column[0] for column in cursor.description])
-        return Rows(columns, [_exact(row) for row in rows], connection.total_changes - before)
+        return Rows(columns, rows, connection.total_changes - before)
 
     def _try_later(self, batches: Sequence[Batch], error: sqlite3.Error) -> None:
         now = time.monotonic()
