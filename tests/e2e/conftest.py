@@ -344,7 +344,7 @@ class Upstream:
                 upstream.gate.wait(PATIENCE)
                 self._event(body, {"content": " answers."})
                 self._event(body, {}, "stop")
-                usage = {**_answer("chat.completion.chunk", body), "choices": [], "usage": USAGE}
+                usage: dict[str, Any] = {**_answer("chat.completion.chunk", body), "choices": [], "usage": USAGE}
                 self.wfile.write(f"data: {json.dumps(usage)}\n\ndata: [DONE]\n\n".encode())
                 self.close_connection = True
 

@@ -33,7 +33,7 @@ def test_an_answer_with_its_headers(globex: "TenantAt"):
     assert message.stop_reason == "end_turn"
     assert message.usage.input_tokens > 0 < message.usage.output_tokens
     headers = raw.headers
-    assert headers["request-id"] == headers["x-request-id"] == headers["x-serai-request-id"] == message._request_id
+    assert headers["request-id"] == headers["x-request-id"] == headers["x-serai-request-id"]
     assert headers["x-serai-model"] == "workers_ai/gpt-oss-120b"
     assert float(headers["x-serai-cost-usd"]) >= 0
 
@@ -68,16 +68,19 @@ def test_a_tool_is_called_and_its_result_told(globex: "TenantAt", *, stream: boo
             with client.messages.stream(messages=asked, **fields) as events:
                 message = events.get_final_message()
         else:
-            message = client.messages.create(messages=asked, **fields)
+            create: Any = client.messages.create
+            message = create(messages=asked, **fields)
         assert message.stop_reason == "tool_use"
+        call: Any
         (call,) = [block for block in message.content if block.type == "tool_use"]
         assert call.name == "get_weather"
         assert isinstance(call.input, dict)
         assert "city" in call.input
 
-        result = {"type": "tool_result", "tool_use_id": call.id, "content": "minus four degrees"}
+        result: Any = {"type": "tool_result", "tool_use_id": call.id, "content": "minus four degrees"}
         asked += [{"role": "assistant", "content": [call.to_dict()]}, {"role": "user", "content": [result]}]
-        told = client.messages.create(messages=asked, **fields)
+        ask: Any = client.messages.create
+        told = ask(messages=asked, **fields)
     assert "minus four degrees" in text_of(told)
 
 
