@@ -67,14 +67,18 @@ class Api:
     ) -> Any:
         """`once`: raise UnsureError instead of repeating what may have been done."""
         pauses = Pauses(self)
+        lost: UnsureError | None = None
         while True:
             try:
                 return self._send(method, path, query, body, headers)
             except UnsureError as error:
+                lost = error
                 if once or not pauses.pause(str(error)):
                     raise
             except RefusedError as error:
                 if error.status not in (UNSENT, 409, 429) or not pauses.pause(str(error), _retry_after(error)):
+                    if lost and error.status == UNSENT:  # the call before this one may have done it
+                        raise lost from error
                     raise
 
     def every(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:

@@ -68,7 +68,10 @@ def create(api: Api, kind: Kind, inputs: Values, base: Path, started: datetime) 
         try:
             return _send_create(api, kind, inputs, base)
         except UnsureError as error:
-            found = find(api, kind, inputs, started)
+            try:
+                found = find(api, kind, inputs, started)
+            except RefusedError as refused:  # no word on it either: the next run asks again
+                raise error from refused
             if found:
                 return found
             if not pauses.pause(str(error)):

@@ -25,9 +25,9 @@ from infra.twin.state import State, open_state
 BASE = "/client/v4"
 ZONE = "serai.example"
 KINDS = (
-    "ai_gateway",
+    "gateway",
     "consumer",
-    "custom_hostname",
+    "hostname",
     "d1",
     "deployment",
     "dns",
