@@ -75,7 +75,7 @@ def test_what_was_never_sent_is_not_looked_for(project: Any, monkeypatch: pytest
 
     monkeypatch.setattr(Api, "_send", refuse)
     engine = Engine(project.state, project.engine.api, project.root, patience=0.1)
-    with pytest.raises(EngineError, match="(?i)no connection"):
+    with pytest.raises(EngineError, match=r"(?i)no connection"):
         engine.up("base", project.config(), program=lambda: pulumi.export("id", _database(project).id))
     assert engine.unfinished("base") == []
 
