@@ -252,6 +252,12 @@ def start_twin(tmp_path_factory: pytest.TempPathFactory) -> Generator[StartTwin]
         yield start
 
 
+@pytest.fixture(scope="session")
+def start_twins() -> Callable[[Callable[[], Path]], contextlib.AbstractContextManager[StartTwin]]:
+    """For fixtures of a wider scope than a test."""
+    return twins
+
+
 LAB = """\
 workers_ai: {{}}
 openai: {{base_url: https://api.openai.com/v1, api_key: secret:openai}}

@@ -61,6 +61,8 @@ _LIMITS = (
     (sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 10),
 )
 
+_SIZED = (str, bytes)
+
 
 class D1RuleError(Exception):
     """A statement that D1 would refuse."""
@@ -74,7 +76,7 @@ def check_statement(sql: str, params: Sequence[Value]) -> None:
     if len(params) > MAX_PARAMETERS:
         raise D1RuleError(f"too many SQL variables: {len(params)}; D1 takes at most {MAX_PARAMETERS}: SQLITE_ERROR")
     for value in params:
-        if isinstance(value, (str, bytes)) and len(value) * 4 > MAX_VALUE_BYTES:
+        if type(value) in _SIZED and len(value) * 4 > MAX_VALUE_BYTES:  # pyright: ignore[reportArgumentType]
             _check_size(value)
 
 

@@ -54,7 +54,8 @@ def test_a_run_error_is_its_message_alone(project: Any) -> None:
 def test_what_an_apply_raises(project: Any) -> None:
     def program() -> None:
         database = cf.D1Database("db", account_id=project.account, name="one")
-        pulumi.export("bad", database.uuid.apply(lambda uuid: {}[uuid]))
+        known: dict[str, str] = {}
+        pulumi.export("bad", database.uuid.apply(lambda uuid: known[uuid]))
 
     with pytest.raises(ProgramError, match=r"KeyError"):
         project.up(program)

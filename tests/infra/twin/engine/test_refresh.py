@@ -108,14 +108,13 @@ def test_an_update_in_every_kind_that_has_one(project: Any) -> None:
             cf.WorkersKvNamespace("kv", account_id=account, title="a" if one else "b")
             queue = cf.Queue("queue", account_id=account, queue_name="a", settings={"delivery_delay": 1 if one else 2})
             worker = cf.Worker("worker", account_id=account, name="w", tags=["a" if one else "b"])
-            retries = {"max_retries": 1 if one else 2}
             cf.QueueConsumer(
                 "consumer",
                 account_id=account,
                 queue_id=queue.queue_id,
                 type="worker",
                 script_name=worker.name,
-                settings=retries,
+                settings={"max_retries": 1 if one else 2},
             )
             cf.R2Bucket(
                 "bucket", account_id=account, name="abc", storage_class="Standard" if one else "InfrequentAccess"

@@ -44,7 +44,7 @@ def test_touches() -> None:
 
 
 def test_wire_carries_secrets_unknowns_and_whole_numbers() -> None:
-    values = {"a": Secret({"b": [1, 2.5, True, None]}), "c": UNKNOWN_VALUE, "d": {}, "e": []}
+    values: dict[str, Any] = {"a": Secret({"b": [1, 2.5, True, None]}), "c": UNKNOWN_VALUE, "d": {}, "e": []}
     assert from_struct(to_struct(values)) == values
     assert isinstance(from_struct(to_struct({"a": 3}))["a"], int)
 
