@@ -61,8 +61,6 @@ _LIMITS = (
     (sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 10),
 )
 
-_SIZED = (str, bytes)
-
 
 class D1RuleError(Exception):
     """A statement that D1 would refuse."""
@@ -76,7 +74,7 @@ def check_statement(sql: str, params: Sequence[Value]) -> None:
     if len(params) > MAX_PARAMETERS:
         raise D1RuleError(f"too many SQL variables: {len(params)}; D1 takes at most {MAX_PARAMETERS}: SQLITE_ERROR")
     for value in params:
-        if type(value) in _SIZED and len(value) * 4 > MAX_VALUE_BYTES:  # pyright: ignore[reportArgumentType]
+        if (type(value) is str or type(value) is bytes) and len(value) * 4 > MAX_VALUE_BYTES:
             _check_size(value)
 
 
