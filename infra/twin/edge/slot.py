@@ -18,6 +18,8 @@ from infra.twin.edge.source import OnEvent
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 10.0
+SERVED_DELAY = 2.0
+"""The longest after a process that did serve: whatever killed it, its tenants' requests wait meanwhile."""
 PROVEN_SECONDS = 30.0
 """A process that lived this long is restarted without the patience that earlier crashes have built up."""
 
@@ -197,7 +199,8 @@ class Slot:
             return
         if time.monotonic() - process.started_at >= PROVEN_SECONDS:
             self._delay = 0.0
-        self._delay = min(max(FIRST_DELAY, self._delay * 2), LONGEST_DELAY)
+        longest = SERVED_DELAY if process.served else LONGEST_DELAY
+        self._delay = min(max(FIRST_DELAY, self._delay * 2), longest)
         self._event("crashed", process, exit=process.end, log=process.tail(), restart_in=self._delay)
         self._retry = self._loop.call_later(self._delay, self._try_again, process.served)
 

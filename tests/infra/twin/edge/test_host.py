@@ -295,6 +295,19 @@ async def test_a_crashed_process_is_restarted_and_connections_wait(
         await edge.until(lambda: len(edge.seen("started")) == 6)
 
 
+async def test_what_did_serve_is_back_soon_however_often_it_was_killed(
+    start_edge: "StartEdge", account: "MemoryAccount", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.twin.edge.slot.SERVED_DELAY", 0.3)
+    account.deploy("serai-acme", "hello")
+    async with start_edge() as edge:
+        for number in range(1, 5):
+            assert (await edge.ask("/acme/")).status == 200
+            os.kill(edge.host.processes()[0].pid, signal.SIGKILL)
+            await edge.until(lambda number=number: len(edge.seen("crashed")) == number)
+        assert [event["restart_in"] for event in edge.seen("crashed")] == [0.1, 0.2, 0.3, 0.3]
+
+
 async def test_an_idle_process_ends_and_the_next_request_starts_another(
     start_edge: "StartEdge", account: "MemoryAccount"
 ) -> None:
