@@ -21,6 +21,10 @@ class JournalError(EngineError):
     """A stack's journal cannot be read."""
 
 
+class DamagedJournalError(JournalError):
+    """What the file holds is no journal any more: it has to be moved away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Who holds a stack's lock."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from infra.twin.engine.errors import JournalError
+from infra.twin.engine.errors import DamagedJournalError, JournalError
 from infra.twin.engine.sealing import Seal, SealError
 
 FORMAT = 1
@@ -230,7 +230,7 @@ class Journal:
         except (sqlite3.DatabaseError, json.JSONDecodeError, TypeError, KeyError, ValueError) as error:
             if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
                 raise JournalError(f"The journal {self.path} is busy. Try again when the other run is done.") from None
-            raise JournalError(
+            raise DamagedJournalError(
                 f"The journal {self.path} is damaged ({error}). Restore it from a backup, or move it away and run "
                 "`serai up`: databases, Workers and routes that are in the account are then adopted by name."
             ) from error
