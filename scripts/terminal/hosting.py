@@ -18,7 +18,7 @@ from infra.deploy import Outcome, Target
 from infra.specs import SpecError
 from infra.twin.edge.source import Event as EdgeEvent
 from infra.twin.engine import warm
-from infra.twin.host import TwinHost
+from infra.twin.host import TwinHost, crash_reason
 from infra.twin.state import State, open_state
 from scripts.terminal.failure import FAILED, USAGE, CommandError, describe
 from scripts.terminal.progress import Progress, emit, relative, row, show_smoke, stack_document
@@ -27,6 +27,10 @@ INTRODUCTION = "Serai dev: the twin of a Cloudflare account on this machine. No 
 KEY_VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SERAI_LOCAL_MODELS")
 SETTLE_MS = 200
 """Editors write a file in several steps; what comes within this is one change."""
+
+
+class _RunStopped(BaseException):
+    """Out of a run's progress: begin nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +107,7 @@ class Hosting:
         return None
 
     async def provision(self, host: TwinHost, *, diff: bool = False) -> Outcome:
-        target = self.target(host)
-        progress = Progress(quiet=self.options.as_json, diff=diff)
-        outcome = await asyncio.to_thread(deploy.apply, target, progress)
+        outcome = await self.apply(self.target(host), Progress(quiet=self.options.as_json, diff=diff))
         if failures := await host.edge.reconcile():
             raise CommandError("\n".join(failures), remedy="The version before it, if any, goes on serving.")
         results = await asyncio.to_thread(deploy.smoke, host.edge.url, outcome.tenants)
@@ -115,6 +117,21 @@ class Hosting:
             message = "; ".join(f"{result.tenant}: {result.reason}" for result in bad)
             raise CommandError(f"{len(bad)} endpoints do not answer: {message}", exit_code=FAILED)
         return outcome
+
+    async def apply(self, target: Target, progress: Progress) -> Outcome:
+        """When the host is told to stop, the run ends at its next step, and the API stays until it has."""
+
+        def step(event: deploy.Event) -> None:
+            if self.stopped.is_set():
+                raise _RunStopped
+            progress(event)
+
+        run = asyncio.ensure_future(asyncio.to_thread(deploy.apply, target, step))
+        try:
+            return await asyncio.shield(run)
+        except asyncio.CancelledError:
+            await asyncio.gather(run, return_exceptions=True)
+            raise
 
     async def watch(self) -> None:
         async for _ in awatch(*self.watched(), debounce=SETTLE_MS, recursive=False):
@@ -162,7 +179,7 @@ class Hosting:
         elif self.options.as_json:
             emit(**event)
         elif event["event"] in ("crashed", "start_failed"):
-            row("edge", f"{event['script']} {event['event'].replace('_', ' ')}", str(event.get("reason", "")))
+            row("edge", f"{event['script']} {event['event'].replace('_', ' ')}", crash_reason(event))
 
     def announce(self, host: TwinHost, outcome: Outcome) -> None:
         url = host.edge.url

@@ -8,6 +8,7 @@ import click
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_STATE = ROOT / ".serai"
+DEFAULT_PROVIDERS = ROOT / "infra" / "providers.yaml"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,7 +40,7 @@ def providers_option(command: Command) -> Command:
     return click.option(
         "--providers",
         type=click.Path(path_type=Path, dir_okay=False),
-        default=ROOT / "infra" / "providers.yaml",
+        default=DEFAULT_PROVIDERS,
         show_default="infra/providers.yaml",
         help="The operator's model providers.",
     )(command)

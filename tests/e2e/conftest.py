@@ -194,6 +194,12 @@ class StartTwin(Protocol):
 EXAMPLES = {path.stem: path.read_text() for path in (ROOT / "tenants" / "examples").glob("*.yaml")}
 
 
+def write_tenants(folder: Path, tenants: Mapping[str, str]) -> None:
+    (folder / "tenants").mkdir(exist_ok=True)
+    for name, text in tenants.items():
+        (folder / "tenants" / f"{name}.yaml").write_text(text)
+
+
 def launch(folder: Path, arguments: Iterable[str | Path], env: Mapping[str, str]) -> Twin:
     """A twin that may not be ready yet, or never will be."""
     command = [sys.executable, "-m", "scripts.cli.main", "dev", "--json"]
@@ -228,9 +234,7 @@ def twins(make_folder: Callable[[], Path]) -> Generator[StartTwin]:
         env: Mapping[str, str] = {},
     ) -> Twin:
         place = folder or make_folder()
-        (place / "tenants").mkdir(exist_ok=True)
-        for name, text in tenants.items() if folder is None else ():
-            (place / "tenants" / f"{name}.yaml").write_text(text)
+        write_tenants(place, tenants if folder is None else {})
         twin = launch(place, arguments, env)
         started.append(twin)
         first = twin.lines.get(timeout=PATIENCE)
@@ -244,6 +248,26 @@ def twins(make_folder: Callable[[], Path]) -> Generator[StartTwin]:
     ended = [twin.stop() for twin in running]
     assert ended == [0] * len(running)
     assert [twin.errors() for twin in started] == [""] * len(started)
+
+
+class LaunchTwin(Protocol):
+    def __call__(self, folder: Path, tenants: Mapping[str, str] = ...) -> Twin: ...
+
+
+@pytest.fixture
+def launch_twin() -> Generator[LaunchTwin]:
+    """Starts twins that are not expected to become ready."""
+    started: list[Twin] = []
+
+    def start(folder: Path, tenants: Mapping[str, str] = {}) -> Twin:
+        write_tenants(folder, tenants)
+        started.append(launch(folder, [], {}))
+        return started[-1]
+
+    yield start
+    for twin in started:
+        if twin.process.poll() is None:
+            twin.kill()
 
 
 @pytest.fixture
