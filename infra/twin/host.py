@@ -25,6 +25,7 @@ from infra.twin.state import State
 
 AI_VARIABLES = ("SERAI_LOCAL_MODELS", "SERAI_LOCAL_MODELS_KEY")
 """What of the environment the AI binding's stand-in may see."""
+LOCK_TRIES, LOCK_PAUSE = 10, 0.02
 PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy")
 """And how this machine reaches model providers."""
 
@@ -93,9 +94,12 @@ class TwinHost:
     async def start(self) -> HostInfo:
         """Raises HostRunningError and EdgeError; nothing runs then."""
         self._lock = _lock_file(self._state).open("a+")
-        if not _try_lock(self._lock):
+        if not await _lock_soon(self._lock):
             self._lock.close()
             raise HostRunningError(_read_info(self._state), self._state.path)
+        # what a host that was killed has left says nothing of this one
+        self._state.host_path.unlink(missing_ok=True)
+        _edge_status_path(self._state).unlink(missing_ok=True)
         try:
             self.zone_ids = {zone: self._account.ensure_zone(zone) for zone in self._zones}
             await self.edge.start()
@@ -125,11 +129,19 @@ class TwinHost:
 
     def _on_edge_event(self, event: Event) -> None:
         """Kept for `serai doctor`, which is another process, and passed on."""
-        if event["event"] == "crashed":
-            times = self._crashes.get(event["script"], {}).get("times", 0) + 1
+        script = event.get("script", "")
+        if event["event"] in ("crashed", "start_failed"):
+            times = self._crashes.get(script, {}).get("times", 0) + 1
             at = datetime.now(UTC).isoformat(timespec="seconds")
-            crash = {"script": event["script"], "at": at, "times": times, "reason": event.get("reason", "")}
-            self._crashes[event["script"]] = crash
+            self._crashes[script] = {
+                "script": script,
+                "event": event["event"],
+                "at": at,
+                "times": times,
+                "reason": crash_reason(event),
+            }
+        elif event["event"] == "deployed":  # a version that works has taken the place of one that did not
+            self._crashes.pop(script, None)
         processes = [{"script": one.program.script, "pid": one.pid} for one in self.edge.processes()]
         status = json.dumps({"processes": processes, "crashes": list(self._crashes.values())})
         _edge_status_path(self._state).write_text(status + "\n")
@@ -173,6 +185,12 @@ class ApiServer:
         self._account.close()
 
 
+def crash_reason(event: Event) -> str:
+    """How a process ended and what it said last, on one line."""
+    words = str(event.get("log") or event.get("reason") or "").strip().splitlines()
+    return ": ".join(part for part in (str(event.get("exit", "")), words[-1] if words else "") if part)
+
+
 def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is gone when the host stops in the middle of an apply
         loop.call_soon_threadsafe(call)
@@ -193,6 +211,15 @@ def _edge_status_path(state: State) -> Path:
 
 def _lock_file(state: State) -> Path:
     return state.path / "host.lock"
+
+
+async def _lock_soon(file: IO[str]) -> bool:
+    """Whoever only asks whether a host runs holds the lock for a moment."""
+    for _ in range(LOCK_TRIES):
+        if _try_lock(file):
+            return True
+        await asyncio.sleep(LOCK_PAUSE)
+    return False
 
 
 def _try_lock(file: IO[str]) -> bool:

@@ -33,7 +33,8 @@ def command(
     from scripts.terminal.options import default_tenants
     from scripts.terminal.progress import count
 
-    patient = diagnosis.Patient(state.absolute(), port, default_tenants(tenants, examples=True), providers, zones)
+    folders = tuple(folder.absolute() for folder in default_tenants(tenants, examples=True))
+    patient = diagnosis.Patient(state.absolute(), port, folders, providers.absolute(), zones)
     found = diagnosis.diagnose(patient)
     if as_json:
         click.echo(diagnosis.as_json(found))

@@ -1,7 +1,14 @@
 """The embedded engine. Nothing here imports Pulumi's SDK before a run needs it: that takes seconds."""
 
 from infra.twin.engine.engine import Engine, warm
-from infra.twin.engine.errors import EngineError, JournalError, LockedError, Owner, ProgramError
+from infra.twin.engine.errors import (
+    DamagedJournalError,
+    EngineError,
+    JournalError,
+    LockedError,
+    Owner,
+    ProgramError,
+)
 from infra.twin.engine.results import (
     SECRET,
     UNKNOWN,
@@ -19,6 +26,7 @@ __all__ = [
     "UNKNOWN",
     "ApiEndpoint",
     "Config",
+    "DamagedJournalError",
     "Engine",
     "EngineError",
     "EngineEvent",

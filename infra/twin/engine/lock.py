@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from infra.twin.engine.errors import LockedError, Owner
+
+TRIES, PAUSE = 5, 0.02
 
 
 @contextmanager
@@ -56,7 +59,7 @@ def _acquire(path: Path, stack: str) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        held = not _try(descriptor)
+        held = not _try_for_a_while(descriptor)
         owner = _parse(os.pread(descriptor, 65536, 0).decode(errors="replace"))
         # Over a network file system the kernel's lock may not reach other hosts: their word counts.
         if held or (owner and owner.host != socket.gethostname()):
@@ -65,6 +68,15 @@ def _acquire(path: Path, stack: str) -> int:
         if _is(path, descriptor):
             return descriptor
         os.close(descriptor)  # broken in between: another file bears the name now
+
+
+def _try_for_a_while(descriptor: int) -> bool:
+    """Whoever only asks whether it is held (`is_held`) holds it for a moment."""
+    for _ in range(TRIES):
+        if _try(descriptor):
+            return True
+        time.sleep(PAUSE)
+    return False
 
 
 def _try(descriptor: int) -> bool:

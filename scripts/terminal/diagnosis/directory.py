@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from infra.twin.state import FORMAT, State, StateError, open_state
 from scripts.terminal.diagnosis.symptom import Patient, Symptom, note, problem, quoted
@@ -61,7 +61,7 @@ def _unusable(patient: Patient, path: Path) -> tuple[str, str]:
         content = json.dumps({"format": FORMAT})
         return "without its format nobody knows how to read the rest", f"echo '{content}' > {quoted(path / 'format')}"
     return (
-        "secrets.json was changed, cut short or made unreadable: tenants' keys are derived from it, journals sealed with it",
+        "secrets.json was changed, cut short or made unreadable: tenants' keys and sealed journals depend on it",
         f"restore {quoted(path / 'secrets.json')} from a backup; without one, begin anew, with new keys: {aside}",
     )
 
@@ -71,4 +71,4 @@ def _read(file: Path) -> dict[str, Any]:
         value = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -31,7 +31,7 @@ def check_host(patient: Patient, state: State) -> Iterator[Symptom]:
                 "edge",
                 f"the serving process of {one['script']} (process {one['pid']}) is not there",
                 f"it died a moment ago; what it said last: {_log(state, one['script'])}",
-                f"curl {_url(state)}/   (the host starts it again by itself; if not: stop and {patient.command('dev')})",
+                f"curl {_url(state)}/   (the host starts it again; if not: stop, {patient.command('dev')})",
             )
     for crash in status.get("crashes", []):
         yield _crash(patient, state, crash, back=crash["script"] in running)

@@ -32,7 +32,7 @@ def check_locks(patient: Patient, state: State) -> Iterator[Symptom]:
             yield problem(
                 "lock",
                 f"stack {stack} has a stale lock of {who}",
-                "that run was ended before it could let go; what it had done is in the journal, and the next run goes on",
+                "that run was ended before it could let go; what it did is in the journal, and the next run goes on",
                 patient.command(f"up --stack {stack}"),
             )
 
