@@ -11,6 +11,8 @@ import pytest
 from infra.twin.engine.journal import Journal
 from infra.twin.engine.provider.api import Api
 
+pytestmark = pytest.mark.fault
+
 Options = pulumi.ResourceOptions
 
 
