@@ -12,7 +12,7 @@ stop() {
 }
 
 find_python() {
-    for candidate in ${SERAI_PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11 python; do
+    for candidate in "${SERAI_PYTHON:-python3}" python3 python3.14 python3.13 python3.12 python3.11 python; do
         command -v "$candidate" >/dev/null 2>&1 || continue
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
             printf '%s' "$candidate"
