@@ -19,6 +19,7 @@ DEADLINE_MS = 600_000
 INPUT_NANO, OUTPUT_NANO = 750, 4_500
 """openai/gpt-5.4-mini by the price book: 0.75 and 4.50 dollars a million."""
 BATCH = 400
+OVER = "select kind, scope, period, cap, held, spent from limits where held + spent > cap"
 
 
 @dataclass
@@ -34,10 +35,8 @@ class Books:
             with closing(_open(path)) as db:
                 if not _is_used(db):
                     continue
-                for row in db.execute(
-                    "select period, kind, scope, cap, held, spent from limits where held + spent > cap"
-                ):
-                    yield f"{tenant}: {row[1]} {row[2]} {row[0]} has {row[4]} held and {row[5]} spent, over its cap of {row[3]}"
+                for kind, scope, period, cap, held, spent in db.execute(OVER):
+                    yield f"{tenant}: {kind} {scope} {period}: {held} held and {spent} spent are over the cap of {cap}"
 
     def check_answers(self, answers: list[Answer]) -> Iterator[str]:
         """Every answer that was received has a receipt that says the same, or is still to be settled."""

@@ -160,5 +160,5 @@ def _read_stream(raw: bytes) -> int:
 
 
 def _output(document: dict[str, Any]) -> int:
-    usage = document.get("usage") or {}
+    usage: dict[str, Any] = document.get("usage") or {}
     return int(usage.get("completion_tokens", usage.get("output_tokens", 0)))

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from processes import preload
 from failures import FailureError
+from processes import preload
 from provisioning import Provisioning
 from traffic import Stage
 
@@ -25,7 +25,7 @@ SHORT = 20
 
 def main() -> int:
     options = _options()
-    chance = random.Random(options.seed)
+    chance = random.Random(options.seed)  # noqa: S311 - moments, not secrets
     folder = Path(tempfile.mkdtemp(prefix="serai-faults-"))
     say = _silent if options.json else _print
     say(f"seed {options.seed}, in {folder}")
@@ -36,11 +36,11 @@ def main() -> int:
     if options.traffic:
         report["traffic"] = _traffic(options, folder, chance, say, report["failures"])
     if options.json:
-        print(json.dumps(report))
+        _print(json.dumps(report))
     for failure in report["failures"]:
-        print(f"\nFAILED  {failure}", file=sys.stderr)
+        sys.stderr.write(f"\nFAILED  {failure}\n")
     if report["failures"]:
-        print(f"\n{len(report['failures'])} rounds failed; what they left is in {folder}", file=sys.stderr)
+        sys.stderr.write(f"\n{len(report['failures'])} rounds failed; what they left is in {folder}\n")
         return 1
     shutil.rmtree(folder)
     return 0
@@ -98,7 +98,8 @@ def _options() -> argparse.Namespace:
 
 
 def _print(text: str) -> None:
-    print(text, flush=True)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def _silent(text: str) -> None:

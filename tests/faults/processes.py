@@ -6,6 +6,7 @@ person does.
 """
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.config import ROOT
+from infra.twin.engine import warm
+from scripts.cli.main import main
 
 POLL_SECONDS = 0.001
 SERAI = (sys.executable, "-m", "scripts.cli.main")
@@ -136,10 +139,8 @@ def spawn(argv: Sequence[str], folder: Path, environ: Mapping[str, str] | None =
 
 def preload() -> None:
     """Import what runs import, before the first fork."""
-    from infra.twin.engine import warm
-    from scripts.cli import dev, ledger, plan, up  # noqa: F401
-    from scripts.terminal import books, hosting, provisioning  # noqa: F401
-
+    for module in ("cli.dev", "cli.ledger", "cli.plan", "cli.up", "terminal.hosting", "terminal.provisioning"):
+        importlib.import_module(f"scripts.{module}")
     warm()
 
 
@@ -162,8 +163,6 @@ def _parent(stat: str) -> tuple[int, int]:
 
 
 def _main() -> int:
-    from scripts.cli.main import main
-
     try:
         main()
     except SystemExit as stop:

@@ -105,7 +105,7 @@ class Stage:
     async def _rounds(self, rounds: int, keys: dict[str, str]) -> list[str]:
         books = Books(open_state(self.folder / "state"))
         url = f"http://127.0.0.1:{self._port}"
-        clients = [Client(n, url, keys, self.log, random.Random(self.chance.random())) for n in range(CLIENTS)]
+        clients = [Client(n, url, keys, self.log, self.chance) for n in range(CLIENTS)]
         stopped = asyncio.Event()
         running = [asyncio.create_task(client.run(stopped)) for client in clients]
         problems: list[str] = []

@@ -54,7 +54,8 @@ async def _complete(request: web.Request) -> web.StreamResponse:
 
 
 def _wants_usage(asked: dict[str, Any]) -> bool:
-    return bool((asked.get("stream_options") or {}).get("include_usage"))
+    wishes: dict[str, Any] = asked.get("stream_options") or {}
+    return bool(wishes.get("include_usage"))
 
 
 async def _stream(response: web.StreamResponse, head: dict[str, Any], count: int, usage: dict[str, int] | None) -> None:
