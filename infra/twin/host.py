@@ -111,7 +111,7 @@ class TwinHost:
             raise
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self.info = HostInfo(os.getpid(), self.edge.url, self.edge.control_url, self._api.endpoint.base_url, now)
-        self._state.host_path.write_text(json.dumps(asdict(self.info)) + "\n")
+        _write(self._state.host_path, asdict(self.info))
         return self.info
 
     @property
@@ -143,8 +143,8 @@ class TwinHost:
         elif event["event"] == "deployed":  # a version that works has taken the place of one that did not
             self._crashes.pop(script, None)
         processes = [{"script": one.program.script, "pid": one.pid} for one in self.edge.processes()]
-        status = json.dumps({"processes": processes, "crashes": list(self._crashes.values())})
-        _edge_status_path(self._state).write_text(status + "\n")
+        status = {"processes": processes, "crashes": list(self._crashes.values())}
+        _write(_edge_status_path(self._state), status)
         self._tell(event)
 
     def _reconcile_soon(self) -> None:
@@ -203,6 +203,13 @@ def read_edge_status(state: State) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return status
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    """Whole or not at all: others read it at any moment."""
+    scratch = path.with_name(f".{path.name}.new")
+    scratch.write_text(json.dumps(document) + "\n")
+    scratch.replace(path)
 
 
 def _edge_status_path(state: State) -> Path:
