@@ -45,8 +45,8 @@ async def _complete(request: web.Request) -> web.StreamResponse:
         choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
         return web.json_response({**head, "object": "chat.completion", "choices": choices, "usage": usage})
     response = web.StreamResponse(headers={"content-type": "text/event-stream"})
-    await response.prepare(request)
     with contextlib.suppress(ConnectionError):  # the gateway was killed in the middle
+        await response.prepare(request)
         await _stream(
             response, {**head, "object": "chat.completion.chunk"}, count, usage if _wants_usage(asked) else None
         )
