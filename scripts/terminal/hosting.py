@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType] - a type of anyio's, optional there
+from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableType] - a type of anyio's, optional there
 
 from infra import deploy
 from infra.deploy import Outcome, Target
@@ -27,6 +27,8 @@ INTRODUCTION = "Serai dev: the twin of a Cloudflare account on this machine. No 
 KEY_VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SERAI_LOCAL_MODELS")
 SETTLE_MS = 200
 """Editors write a file in several steps; what comes within this is one change."""
+SUFFIXES = (".yaml", ".yml")
+"""`.yml` is read by nothing, and refused."""
 
 
 class _RunStopped(BaseException):
@@ -134,8 +136,21 @@ class Hosting:
             raise
 
     async def watch(self) -> None:
-        async for _ in awatch(*self.watched(), debounce=SETTLE_MS, recursive=False):
-            self.saved.set()
+        """Folders, and not the providers' file itself: the one that many an editor puts in its place is another."""
+        folders = {folder.absolute() for folder in self.options.tenants}
+        providers = self.options.providers.absolute()
+        watched = {*folders, providers.parent} if providers.parent.is_dir() else folders
+
+        def ours(_change: Change, path: str) -> bool:
+            file = Path(path)
+            return file == providers or (file.parent in folders and file.suffix in SUFFIXES)
+
+        try:
+            async for _ in awatch(*watched, watch_filter=ours, debounce=SETTLE_MS, recursive=False):
+                self.saved.set()
+        except (OSError, RuntimeError) as error:  # the system has no watch left, or a folder is not to be read
+            remedy = "Start Serai again after a change, or raise fs.inotify.max_user_watches."
+            self.complain(CommandError(f"Files cannot be watched: {error}. {remedy}"))
 
     async def follow(self, host: TwinHost, outcome: Outcome) -> None:
         """Provision again whenever a tenant's file, or the providers', is saved."""
@@ -154,9 +169,6 @@ class Hosting:
                 names = {tenant.name for tenant in outcome.tenants}
                 self.report(host, outcome, added=names - known, removed=known - names)
                 known = names
-
-    def watched(self) -> list[Path]:
-        return [path for path in (*self.options.tenants, self.options.providers) if path.exists()]
 
     def target(self, host: TwinHost) -> Target:
         return Target(

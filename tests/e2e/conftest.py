@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import anthropic
 import httpx
@@ -21,7 +21,6 @@ import openai
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-T = TypeVar("T")
 PATIENCE = 90.0
 """Seconds for what takes two on an idle machine."""
 HERE = Path(__file__).parent
@@ -40,28 +39,17 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **more, "PYTHONUNBUFFERED": "1"}
 
 
-def serai(*arguments: str | Path, **more: str) -> "subprocess.CompletedProcess[str]":
+def serai(*arguments: str | Path, typed: str | None = None) -> "subprocess.CompletedProcess[str]":
     """One run of the command line, to its end."""
     return subprocess.run(
         [sys.executable, "-m", "scripts.cli.main", *map(str, arguments)],
-        env=environment(**more),
+        env=environment(),
+        input=typed,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
-
-
-def until(ask: Callable[[], T | None], what: str) -> T:
-    """The first answer that is something; polls."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        found = ask()
-        if found:
-            return found
-        if time.monotonic() > end:
-            pytest.fail(f"not within {PATIENCE:.0f} s: {what}")
-        time.sleep(0.05)
 
 
 @dataclass(frozen=True)
@@ -113,6 +101,10 @@ class Twin:
         return self.folder / "tenants"
 
     @property
+    def providers(self) -> Path:
+        return self.folder / "providers.yaml"
+
+    @property
     def port(self) -> int:
         return int(self.ready["url"].rpartition(":")[2])
 
@@ -121,10 +113,13 @@ class Twin:
         return TenantAt(about["endpoint"], about["key"])
 
     def write(self, name: str, text: str) -> None:
-        """A tenant's file, as an editor saves it: whole or not at all."""
-        scratch = self.folder / f"{name}.scratch"
+        self.replace(self.tenants / f"{name}.yaml", text)
+
+    def replace(self, file: Path, text: str) -> None:
+        """As many an editor saves: whole or not at all, under a name that another file had."""
+        scratch = self.folder / "scratch"
         scratch.write_text(text)
-        scratch.replace(self.tenants / f"{name}.yaml")
+        scratch.replace(file)
 
     def event(self, *kinds: str) -> dict[str, Any]:
         """The next event of one of these kinds; others are skipped."""
@@ -282,6 +277,15 @@ def start_twins() -> Callable[[Callable[[], Path]], contextlib.AbstractContextMa
     return twins
 
 
+class RunSerai(Protocol):
+    def __call__(self, *arguments: str | Path, typed: str | None = None) -> "subprocess.CompletedProcess[str]": ...
+
+
+@pytest.fixture(scope="session")
+def run_serai() -> RunSerai:
+    return serai
+
+
 LAB = """\
 workers_ai: {{}}
 openai: {{base_url: https://api.openai.com/v1, api_key: secret:openai}}
@@ -318,12 +322,13 @@ models: {default: lab/llama-9, allow: [lab/*]}
 @pytest.fixture(scope="session")
 def twin(tmp_path_factory: pytest.TempPathFactory, upstream: "Upstream") -> Generator[Twin]:
     """One for all tests that do not change what it has: every test that spends has a tenant, or a key, of its own."""
-    with twins(lambda: tmp_path_factory.mktemp("shared")) as start:
-        providers = tmp_path_factory.mktemp("providers") / "providers.yaml"
-        providers.write_text(LAB.format(url=upstream.url))
+    folder = tmp_path_factory.mktemp("shared")
+    write_tenants(folder, {**EXAMPLES, "few": FEW, "thrifty": THRIFTY, "laboratory": LABORATORY})
+    (folder / "providers.yaml").write_text(LAB.format(url=upstream.url))
+    with twins(lambda: folder) as start:
         yield start(
-            {**EXAMPLES, "few": FEW, "thrifty": THRIFTY, "laboratory": LABORATORY},
-            arguments=["--no-watch", "--providers", providers],
+            folder=folder,
+            arguments=["--no-watch", "--providers", folder / "providers.yaml"],
             env={"OPENAI_API_KEY": "sk-openai", "OPENAI_BASE_URL": upstream.url, "LAB_API_KEY": "sk-lab"},
         )
 

@@ -1,15 +1,21 @@
 """Given a twin that ends, however it ends, when it starts again on its state, then everything is there."""
 
+import json
+import os
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import LaunchTwin, StartTwin, Twin
 
 NEAR = "plan: starter\ncontact: ops@near.example\n"
 FAR = "plan: starter\ncontact: ops@far.example\ncell: cell-2\n"
+
+
+def edge(twin: "Twin") -> list[dict[str, Any]]:
+    return json.loads((twin.state / "edge.json").read_text())["processes"]
 
 
 def test_killed_and_started_again_with_two_cells(start_twin: "StartTwin"):
@@ -20,6 +26,12 @@ def test_killed_and_started_again_with_two_cells(start_twin: "StartTwin"):
     receipts = [tenant.get(f"/v1/receipts/{one}") for tenant, one in zip((near, far), ids, strict=True)]
     assert far.with_key(near.key).request("GET", "/v1/models").status_code == 401
     databases = first.databases()
+
+    process = next(one for one in edge(first) if one["script"] == "serai-cell-2")
+    os.kill(process["pid"], signal.SIGKILL)
+    crashed = first.event("crashed")
+    assert (crashed["script"], crashed["pid"]) == ("serai-cell-2", process["pid"])
+    assert far.ask().status_code == 200  # started again
 
     first.kill()
     started = time.monotonic()

@@ -22,12 +22,34 @@ models: {default: openai/gpt-5.4-mini}
 """
 
 
+PROVIDERS = """\
+workers_ai: {}
+openai: {base_url: https://api.openai.com/v1, api_key: secret:openai}
+"""
+LAB = """\
+lab:
+  kind: openai_compatible
+  base_url: URL
+  models:
+    MODEL:
+      context_tokens: 8192
+      max_output_tokens: 4096
+      usd_per_million: {input: 0.10, output: 0.25}
+      effective_from: 2026-01-01
+"""
+
+
 @pytest.fixture(scope="module")
 def watching(tmp_path_factory: pytest.TempPathFactory, upstream: "Upstream", start_twins: Any) -> Generator["Twin"]:
     """One for all of this file: each test has tenants of its own, and leaves the files valid."""
-    with start_twins(lambda: tmp_path_factory.mktemp("watching")) as start:
+    folder = tmp_path_factory.mktemp("watching")
+    (folder / "providers.yaml").write_text(PROVIDERS)
+    (folder / "tenants").mkdir()
+    (folder / "tenants" / "steady.yaml").write_text(PLAIN)
+    with start_twins(lambda: folder) as start:
         yield start(
-            {"steady": PLAIN.replace("one", "steady")},
+            folder=folder,
+            arguments=["--providers", folder / "providers.yaml"],
             env={"OPENAI_API_KEY": "sk-openai", "OPENAI_BASE_URL": upstream.url},
         )
 
@@ -183,6 +205,19 @@ def test_requests_during_a_provisioning_are_all_answered(watching: "Twin"):
             thread.join(60)
     assert set(answers) == {200}
     assert len(answers) > 20
+
+
+def test_a_provider_is_added_and_changed_by_saving_its_file(watching: "Twin", upstream: "Upstream"):
+    watching.replace(watching.providers, PROVIDERS + LAB.replace("URL", upstream.url).replace("MODEL", "llama-9"))
+    assert changes(watching.provisioned())["cell-1"] == CELL
+    watching.save("lab", PLAIN + "models: {default: lab/llama-9, allow: [lab/*]}\n")
+    assert watching.tenant("lab").ask().headers["x-serai-model"] == "lab/llama-9"
+
+    model = LAB.partition("models:\n")[2]
+    both = LAB.replace("URL", upstream.url).replace("MODEL", "llama-9") + model.replace("MODEL", "llama-10")
+    watching.replace(watching.providers, PROVIDERS + both)  # the file that is watched has been replaced once by now
+    assert changes(watching.provisioned())["cell-1"] == CELL
+    assert watching.tenant("lab").ask(model="lab/llama-10").headers["x-serai-model"] == "lab/llama-10"
 
 
 def test_a_renamed_file_is_another_tenant_and_the_old_data_stays(watching: "Twin"):
