@@ -150,9 +150,15 @@ def serving(place: Place) -> Generator[dict[str, Any]]:
         process.communicate(timeout=PATIENCE)
 
 
-def edge_pid(place: Place, script: str = "serai-cell-1") -> int:
-    status = json.loads((place.path / "edge.json").read_text())
-    return next(one["pid"] for one in status["processes"] if one["script"] == script)
+def edge_pid(place: Place, other_than: int = 0) -> int:
+    """Of the process that serves the cell, once the host has told of it."""
+
+    def found() -> int:
+        status = json.loads((place.path / "edge.json").read_text())
+        pids = (one["pid"] for one in status["processes"] if one["script"] == "serai-cell-1")
+        return next((pid for pid in pids if pid != other_than), 0)
+
+    return until(found, "a process serves")
 
 
 def only(findings: list[dict[str, str]], check: str) -> dict[str, str]:
@@ -291,7 +297,7 @@ def test_an_edge_process_that_died(place: Place) -> None:
             f"{ready['url']}/acme/v1/models", headers={"authorization": f"Bearer {ready['tenants'][0]['key']}"}
         )
         assert answer.status_code == 200
-        until(lambda: edge_pid(place) != pid, "another process serves")
+        assert edge_pid(place, other_than=pid)
         found = only(place.doctor(), "edge")
         assert found["what"].startswith("the serving process of serai-cell-1 died, once, at 20")
         assert found["why"] == "SIGKILL; the host has started it again"
