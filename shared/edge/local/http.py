@@ -1,7 +1,8 @@
 """The Http port on asyncio and httptools: pooled HTTP/1.1 on the loop's own thread.
 
 The upstream call is most of what a gateway does; this client costs it a third of what the fastest library does
-(docs/adr/0004-own-http-on-the-hot-path.md). What it leaves out, it refuses: redirects are answers, no HTTP/2, no cookies.
+(docs/adr/0004-own-http-on-the-hot-path.md). What it leaves out, it refuses: redirects are answers, no HTTP/2, no
+cookies.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The Http port on reqwest (pyreqwest), for machines that reach the world through a proxy (HTTPS_PROXY and the like).
 
-Its own threads cost the request path more than all else together (docs/adr/0004-own-http-on-the-hot-path.md), hence http.py.
+Its own threads cost the request path three times what http.py does (docs/adr/0004-own-http-on-the-hot-path.md).
 """
 
 import asyncio
