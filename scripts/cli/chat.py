@@ -23,6 +23,8 @@ Turn = dict[str, Any]
 class Chat:
     where: Endpoint
     ask: Callable[["Chat"], Iterator[str]]
+    failures: type[Exception]
+    """What the SDK raises."""
     model: str
     turns: list[Turn] = field(default_factory=list[Turn])
     request_ids: list[str] = field(default_factory=list[str])
@@ -64,7 +66,8 @@ def command(tenant: str, model: str, message: str | None, state: Path, *, as_ant
       serai chat acme -m "Hello" --json
     """
     where = endpoint(open_existing(state), tenant)
-    chat = Chat(where, _anthropic(where) if as_anthropic else _openai(where), model)
+    ask, failures = _anthropic(where) if as_anthropic else _openai(where)
+    chat = Chat(where, ask, failures, model)
     if message is None:
         if as_json:
             raise CommandError("--json goes with --message.", exit_code=2)
@@ -113,18 +116,19 @@ def _answer(chat: Chat, text: str) -> None:
 
 
 def _guarded(chat: Chat, text: str) -> Iterator[str]:
-    """The SDKs' own exceptions, as one sentence."""
-    import anthropic
-    import openai
-
+    """The SDK's own exceptions, as one sentence."""
     try:
         yield from chat.say(text)
-    except (openai.OpenAIError, anthropic.AnthropicError) as error:
+    except chat.failures as error:
         raise CommandError(str(error)) from error
 
 
-def _openai(where: Endpoint) -> Callable[[Chat], Iterator[str]]:
-    from openai import OpenAI
+Asker = tuple[Callable[[Chat], Iterator[str]], type[Exception]]
+"""Each imports its own SDK only: that takes a second."""
+
+
+def _openai(where: Endpoint) -> Asker:
+    from openai import OpenAI, OpenAIError
 
     client = OpenAI(base_url=f"{where.url}/v1", api_key=where.key)
 
@@ -136,11 +140,11 @@ def _openai(where: Endpoint) -> Callable[[Chat], Iterator[str]]:
             if chunk.choices and chunk.choices[0].delta.content:
                 yield chunk.choices[0].delta.content
 
-    return ask
+    return ask, OpenAIError
 
 
-def _anthropic(where: Endpoint) -> Callable[[Chat], Iterator[str]]:
-    from anthropic import Anthropic
+def _anthropic(where: Endpoint) -> Asker:
+    from anthropic import Anthropic, AnthropicError
 
     client = Anthropic(base_url=where.url, api_key=where.key)
 
@@ -150,4 +154,4 @@ def _anthropic(where: Endpoint) -> Callable[[Chat], Iterator[str]]:
             chat.request_ids.append(stream.response.headers["request-id"])
             yield from stream.text_stream
 
-    return ask
+    return ask, AnthropicError

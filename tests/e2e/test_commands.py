@@ -42,7 +42,7 @@ def test_tenants(twin: "Twin", run_serai: "RunSerai"):
 
 
 def test_what_is_not_there_is_a_sentence(twin: "Twin", run_serai: "RunSerai"):
-    for command in (["tenant", "show", "nobody"], ["chat", "nobody", "-m", "x"], ["receipt", "req_nothing"]):
+    for command in (["tenant", "show", "nobody"], ["receipt", "req_nothing"]):
         ran = run_serai(*command, "--state", twin.state)
         assert (ran.returncode, ran.stdout) == (1, "")
         assert ran.stderr.startswith("serai: ")
