@@ -33,12 +33,13 @@ class Channel:
         self._fds: deque[int] = deque()
         self._outgoing: deque[tuple[bytes, int | None]] = deque()
         self.closed = False
+        self._unheard = False
         end.setblocking(False)
         self._loop.add_reader(end.fileno(), self._readable)
 
     def send(self, message: Message, fd: int | None = None) -> None:
         """Send, now or as soon as there is room. `fd` is closed here once it is on its way."""
-        if self.closed:
+        if self.closed or self._unheard:
             if fd is not None:
                 os.close(fd)
             return
@@ -58,7 +59,9 @@ class Channel:
                 self._loop.add_writer(self._socket.fileno(), self._flush)
                 return
             except OSError:
-                self.close()
+                # the other side is gone; its last messages, and connections that came with them, are still to be read
+                self._unheard = True
+                self._drop_outgoing()
                 return
             if fd is not None:
                 os.close(fd)
@@ -93,10 +96,18 @@ class Channel:
             return
         self.closed = True
         self._loop.remove_reader(self._socket.fileno())
-        self._loop.remove_writer(self._socket.fileno())
+        self._drop_outgoing()
         self._socket.close()
-        for fd in [*self._fds, *(fd for _, fd in self._outgoing if fd is not None)]:
+        for fd in self._fds:
             with contextlib.suppress(OSError):
                 os.close(fd)
-        self._outgoing.clear()
+        self._fds.clear()
         self._on_close()
+
+    def _drop_outgoing(self) -> None:
+        self._loop.remove_writer(self._socket.fileno())
+        for _, fd in self._outgoing:
+            if fd is not None:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+        self._outgoing.clear()

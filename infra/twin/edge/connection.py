@@ -247,8 +247,13 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(0.01, self.retire)
         else:
             self._transport.pause_reading()
-            # the duplicate keeps the connection open when this process closes its own descriptor
-            self.owner.hand_over(os.dup(self._transport.get_extra_info("socket").fileno()))
+            try:
+                # the duplicate keeps the connection open when this process closes its own descriptor
+                duplicate = os.dup(self._transport.get_extra_info("socket").fileno())
+            except OSError:  # no descriptor is left: better one connection less than a process that does not end
+                self.close()
+                return
+            self.owner.hand_over(duplicate)
             self._transport.abort()
 
     def close(self) -> None:
@@ -258,6 +263,9 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """Called about once a second: end what takes too long."""
         now = self.owner.now
+        if self.phase == IDLE and self.owner.hands_over:
+            self.retire()  # whatever kept it from going at once
+            return
         if self.congested:
             if now - self._stalled_at > STALL_SECONDS:
                 self.abort()

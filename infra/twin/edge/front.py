@@ -198,6 +198,9 @@ class Forward:
             self._front.give_back(upstream)
             self._front.calls.discard(self)
             return
+        if upstream.closed:  # the cell ended between the connection and this moment, and told nobody but `upstream`
+            self.broken()
+            return
         self._upstream = upstream
         upstream.begin(self)
         upstream.write(b"".join(self._ahead))

@@ -171,17 +171,24 @@ class EdgeHost:
         deployments = [(self._cells[script], self._programs[script]) for script in cells if script in self._cells]
         if self._control_script in self._programs:
             deployments.append((self._control, self._programs[self._control_script]))
+        await self._deploy_all(deployments, failures)
         only = self._programs[cells[0]] if len(cells) == 1 else Program(FRONT, FRONT, FRONT, self._common())
-        for wave in (deployments, [(self._data, only)]):
-            reasons = await asyncio.gather(*(slot.deploy(program) for slot, program in wave))
-            for (slot, program), reason in zip(wave, reasons, strict=True):
-                if reason is not None:
-                    self._programs[program.script] = slot.program or program
-                    failures.append(f"{program.script}: version {program.version} does not start: {reason}")
-        for script in set(self._cells) - set(cells if len(cells) > 1 else ()):
+        await self._deploy_all([(self._data, only)], failures)
+        # when the only cell does not start on the data port, the front stays there and needs it
+        fronted = self._data.program is not None and self._data.program.kind == FRONT
+        for script in set(self._cells) - set(cells if fronted else ()):
             slot = self._cells.pop(script)
             self._retiring.add(slot)
-            self._in_background(self._retire_cell(script, slot))
+            self._in_background(self._retire_cell(slot))
+
+    async def _deploy_all(self, deployments: Sequence[tuple[Slot, Program]], failures: list[str]) -> None:
+        reasons = await asyncio.gather(*(slot.deploy(program) for slot, program in deployments))
+        for (slot, program), reason in zip(deployments, reasons, strict=True):
+            if reason is not None:
+                serving = slot.program  # on the data port it may be another script's, or the front
+                if serving is not None and serving.script == program.script:
+                    self._programs[program.script] = serving
+                failures.append(f"{program.script}: version {program.version} does not start: {reason}")
 
     async def _program(self, script: str, failures: list[str]) -> Program | None:
         """What is deployed of `script`; what was, when that cannot be unpacked."""
@@ -232,11 +239,12 @@ class EdgeHost:
     def _log(self, script: str) -> ProcessLog:
         return self._logs.setdefault(script, ProcessLog(self._state.path / "logs" / f"{script}.log"))
 
-    async def _retire_cell(self, script: str, slot: Slot) -> None:
+    async def _retire_cell(self, slot: Slot) -> None:
         await self._data.drained()
         await slot.close(DRAIN_SECONDS)
         self._retiring.discard(slot)
-        if script not in self._cells:  # it may have come back meanwhile, on a new socket at the same path
+        # it may have come back meanwhile, on a new socket at the same path, and may even have gone again
+        if slot.name not in {one.name for one in (*self._cells.values(), *self._retiring)}:
             _unlink(slot)
 
     def _in_background(self, work: Any) -> None:

@@ -116,10 +116,12 @@ class ServingProcess:
         }
         pipe = child.stdin
         if pipe is not None:
-            with contextlib.suppress(OSError):  # it is dead already, which `_wait` notices
-                pipe.write(json.dumps(payload).encode())
-                await pipe.drain()
-            pipe.close()
+            try:
+                with contextlib.suppress(OSError):  # it is dead already, which `_wait` notices
+                    pipe.write(json.dumps(payload).encode())
+                    await pipe.drain()
+            finally:
+                pipe.close()  # else it would wait for the rest for ever
 
     async def _wait(self, child: asyncio.subprocess.Process) -> None:
         self.returncode = await child.wait()

@@ -107,7 +107,14 @@ class Serving:
             os.dup2(fd, 2)
             os.close(fd)
         elif kind == "ping":
-            self._channel.send({"type": "stats", "requests": self.requests, "connections": len(self.connections)})
+            self._channel.send(
+                {
+                    "type": "stats",
+                    "requests": self.requests,
+                    "connections": len(self.connections),
+                    "calls": len(self.calls),
+                }
+            )
 
     def _adopt(self, fd: int) -> None:
         """A kept-alive connection of the process that gave way; what its client sends meanwhile waits in the kernel."""

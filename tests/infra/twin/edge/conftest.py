@@ -16,6 +16,9 @@ import pytest
 from infra.twin.account.account import CustomDomain, Module, RouteEntry, Version
 from infra.twin.edge.host import EdgeHost
 
+HANGS_AFTER = 30.0
+"""Seconds. No expectation: a guard against waiting for ever, however busy the machine."""
+
 MAIN = """
 import asyncio, json, os, sys
 import handlers.greeting
@@ -216,7 +219,7 @@ class Client:
         return answer
 
     async def ask(self, path: str, *, method: str = "GET", body: bytes = b"", headers: str = "") -> Answer:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS_AFTER):
             await self.send(path, method=method, body=body, headers=headers)
             return await self.receive(method=method)
 
@@ -252,9 +255,13 @@ class Edge:
         return [one for one in self.events if one["event"] == event]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(8):
-            while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(HANGS_AFTER):
+                while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            told = [(one.program.script, one.pid, one.state, await one.stats()) for one in self.host.processes()]
+            pytest.fail(f"what was waited for did not happen; processes: {told}; events: {self.events}")
 
     def pid(self, script: str) -> int:
         return next(one.pid for one in self.host.processes() if one.program.script == script)

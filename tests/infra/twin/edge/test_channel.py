@@ -25,7 +25,7 @@ class End:
         self.messages.append(message)
 
     async def expect(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.messages) < count:  # noqa: ASYNC110 - the channel knows no event for a count
                 await asyncio.sleep(0.001)
 
@@ -54,16 +54,35 @@ async def test_messages_and_descriptors_keep_their_order(ends: "tuple[End, End]"
     assert there.contents == [b"%d" % number for number in range(200)]
     assert len(there.messages[-1]["filler"]) == 3_000_000
     here.channel.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await there.closed.wait()
 
 
 async def test_what_cannot_be_sent_any_more_is_closed(ends: "tuple[End, End]") -> None:
     here, there = ends
     there.channel.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await here.closed.wait()
     fd = file_with(b"late")
     here.channel.send({"type": "file"}, fd)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
+
+
+async def test_last_messages_are_read_although_the_other_side_takes_nothing_any_more(
+    ends: "tuple[End, End]",
+) -> None:
+    here, there = ends
+    there.channel.send({"type": "file"}, file_with(b"a connection"))
+    there.channel.send({"type": "bye"})
+    there.channel.close()
+    # before the loop has had a chance to read: the send fails
+    fd = file_with(b"too late")
+    here.channel.send({"type": "routes"}, fd)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+    here.channel.send({"type": "routes"})
+    async with asyncio.timeout(30):
+        await here.closed.wait()
+    assert [one["type"] for one in here.messages] == ["file", "bye"]
+    assert here.contents == [b"a connection"]

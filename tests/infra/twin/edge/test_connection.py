@@ -43,7 +43,7 @@ class Process:
         if end:
             writer.write_eof()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 return await reader.read()
         finally:
             writer.close()
@@ -179,6 +179,18 @@ async def test_a_connection_accepted_last_is_handed_over_with_what_it_sent(proce
     writer.close()
 
 
+async def test_an_idle_connection_that_was_overlooked_is_handed_over_by_the_next_sweep(process: Process) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
+    await asyncio.sleep(0.05)
+    process.draining = process.hands_over = True
+    process.pass_time(1)
+    (handed,) = process.handed
+    with handed:
+        handed.send(b"from the successor")
+    assert await reader.read() == b"from the successor"
+    writer.close()
+
+
 async def test_a_process_without_a_successor_serves_what_it_accepted_last(process: Process) -> None:
     process.draining = True
     assert b"connection: close\r\n" in await process.talk(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
@@ -284,7 +296,7 @@ async def test_the_application_learns_that_the_client_is_gone(process: Process) 
     # the head of a stream does not wait for its first piece
     assert b"transfer-encoding: chunked" in await reader.readuntil(b"\r\n\r\n")
     writer.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert [await seen.get(), await seen.get()] == ["http.disconnect", "finished its work"]
 
 

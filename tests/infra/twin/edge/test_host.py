@@ -364,6 +364,44 @@ async def test_a_second_cell_comes_and_goes_under_load(start_edge: "StartEdge", 
         await edge.until(lambda: list((edge.state.path / "edge").iterdir()) == [])
 
 
+async def test_the_last_cell_behind_the_front_survives_a_version_that_does_not_start(
+    start_edge: "StartEdge", account: "MemoryAccount"
+) -> None:
+    account.deploy("serai-acme", "good")
+    account.deploy("serai-globex", "globex")
+    async with start_edge() as edge:
+        assert (await edge.ask("/globex/")).status == 200
+        assert (await edge.ask("/acme/")).json["greeting"] == "good"
+        account.remove("serai-globex")
+        broken = account.deploy("serai-acme", "broken", main="import nothing_of_that_name")
+        (failure,) = await edge.host.reconcile()
+        assert broken in failure
+        assert (await edge.ask("/acme/")).json["greeting"] == "good"
+        assert (await edge.ask("/globex/")).status == 404
+        await edge.until(lambda: [one.program.script for one in edge.host.processes()] == ["serai-acme"])
+
+
+async def test_a_front_keeps_its_only_cell_when_that_does_not_start_on_the_data_port(
+    start_edge: "StartEdge", account: "MemoryAccount"
+) -> None:
+    """The cell behind the front has no process at that moment, so that its new version is first tried on the port."""
+    account.deploy("serai-acme", "good")
+    account.deploy("serai-globex", "globex")
+    async with start_edge() as edge:
+        pid = (await edge.ask("/acme/")).json["pid"]
+        os.kill(pid, signal.SIGTERM)
+        await edge.until(lambda: [one.program.script for one in edge.host.processes()] == ["front"])
+        account.remove("serai-globex")
+        account.deploy("serai-acme", "broken", main="import nothing_of_that_name")
+        assert len(await edge.host.reconcile()) == 1
+        assert (await edge.ask("/acme/")).json["greeting"] == "good"
+        assert (await edge.ask("/globex/")).status == 404
+        account.deploy("serai-acme", "better")
+        assert await edge.host.reconcile() == []
+        assert (await edge.ask("/acme/")).json["greeting"] == "better"
+        await edge.until(lambda: [one.program.script for one in edge.host.processes()] == ["serai-acme"])
+
+
 async def test_half_a_request_survives_the_move_away_from_the_front(
     start_edge: "StartEdge", account: "MemoryAccount"
 ) -> None:
@@ -427,7 +465,7 @@ async def test_through_the_front_requests_stay_what_they_are(start_edge: "StartE
         await gone_early.head()
         assert await edge.connections("serai-globex") == 1
         await gone_early.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await edge.connections("serai-globex"):  # noqa: ASYNC110 - it happens in another process
                 await asyncio.sleep(0.02)
 
@@ -503,7 +541,7 @@ async def test_a_killed_host_frees_its_port_and_streams_end_in_peace(
     await streaming.close()
     host.kill()
     await host.wait()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while not gone(pid):  # noqa: ASYNC110 - it happens in another process
             await asyncio.sleep(0.02)
 
