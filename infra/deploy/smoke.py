@@ -59,4 +59,6 @@ def _ask(fetcher: Fetcher, tenant: TenantEndpoint, wanted: int) -> tuple[int, st
         return 0, f"no answer: {error}"
     if answer.status == wanted:
         return wanted, ""
-    return answer.status, f"answered {answer.status}, not {wanted}: {answer.body[:200].decode(errors='replace')}"
+    said = answer.body[:200].decode(errors="replace")
+    hint = " (its keys.epoch is lower than it was before: raise it above that)" if answer.status == 401 else ""
+    return answer.status, f"answered {answer.status}, not {wanted}{hint}: {said}"

@@ -115,9 +115,12 @@ class Hosting:
         results = await asyncio.to_thread(deploy.smoke, host.edge.url, outcome.tenants)
         if not self.options.as_json:
             show_smoke(results)
-        if bad := [result for result in results if not result.ok]:
+        bad = [result for result in results if not result.ok]
+        for result in bad:  # one tenant's trouble is told, and takes nobody else down
+            self.on_edge_event({"event": "unanswered", "tenant": result.tenant, "reason": result.reason})
+        if bad and len(bad) == len(results):
             message = "; ".join(f"{result.tenant}: {result.reason}" for result in bad)
-            raise CommandError(f"{len(bad)} endpoints do not answer: {message}", exit_code=FAILED)
+            raise CommandError(f"No endpoint answers: {message}", exit_code=FAILED)
         return outcome
 
     async def apply(self, target: Target, progress: Progress) -> Outcome:

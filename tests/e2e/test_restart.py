@@ -120,3 +120,16 @@ def test_a_second_cell_comes_and_goes(start_twin: "StartTwin"):
         assert started.tenant(name).ask().status_code == 200
     started.remove("far")
     assert started.tenant("near").ask().status_code == 200
+
+
+def test_a_tenant_whose_key_is_refused_takes_nobody_else_down(start_twin: "StartTwin"):
+    """An epoch that was lowered: the rotated key stays dead, the operator is told, the neighbour is served."""
+    rotated = "keys: {epoch: 2, rotated_at: 2026-01-01T00:00:00Z, overlap_hours: 0}\n"
+    first = start_twin({"near": NEAR + rotated, "good": NEAR.replace("near", "good")}, arguments=["--no-watch"])
+    assert first.stop() == 0
+    first.write("near", NEAR)
+    second = start_twin(folder=first.folder, arguments=["--no-watch"])
+    event = second.event("unanswered")
+    assert event["tenant"] == "near"
+    assert "raise it" in event["reason"]
+    assert second.tenant("good").ask().status_code == 200
