@@ -530,7 +530,7 @@ async def test_a_killed_host_frees_its_port_and_streams_end_in_peace(
     killed = time.monotonic()
     host, again = await start(port)
     assert again == port
-    assert time.monotonic() - killed < 2.5
+    assert time.monotonic() - killed < 15
     await client.close()
     assert (await client.ask("/acme/")).json["pid"] != pid
     pieces = 0
