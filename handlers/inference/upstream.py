@@ -15,7 +15,6 @@ from shared.edge.ports import (
     Ai,
     AiError,
     HttpError,
-    HttpRequest,
     HttpResponse,
     Json,
 )
@@ -110,10 +109,8 @@ def translate(call: Call, *, answer_id: str, created: int) -> PassthroughStream:
 async def _send(call: Call, cell: Cell, headers: Mapping[str, str], seconds: float) -> HttpResponse:
     provider = call.option.provider
     assert isinstance(call.content, bytes)  # noqa: S101 - `prepare` and `_fetch` decide by the same field
-    made = call.option.module.request(provider, cell.provider_keys.get(provider.name), call.content, headers)
-    request = HttpRequest(
-        made.method, made.url, made.headers, made.body, min(seconds, made.timeout), made.connect_timeout
-    )
+    request = call.option.module.request(provider, cell.provider_keys.get(provider.name), call.content, headers)
+    request.timeout = min(seconds, request.timeout)
     response = await cell.platform.http.send(request)
     if 200 <= response.status < 300:
         return response

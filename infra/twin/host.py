@@ -22,12 +22,11 @@ from infra.twin.edge.host import EdgeHost
 from infra.twin.edge.source import EdgeError, Event, OnEvent
 from infra.twin.engine import ApiEndpoint
 from infra.twin.state import State
+from shared.edge.local.addresses import PROXY_VARIABLES
 
 AI_VARIABLES = ("SERAI_LOCAL_MODELS", "SERAI_LOCAL_MODELS_KEY")
-"""What of the environment the AI binding's stand-in may see."""
+"""What of the environment the AI binding's stand-in may see, beside how this machine reaches model providers."""
 LOCK_TRIES, LOCK_PAUSE = 10, 0.02
-PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy")
-"""And how this machine reaches model providers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Callable, Sequence
 
+from handlers.inference.conversation import StopReason
 from handlers.inference.wires.bounds import estimate_tokens
+from handlers.inference.wires.errors import UpstreamReportedError
+from handlers.inference.wires.usage import UNKNOWN
 
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _END_MARKER = 40
@@ -123,3 +126,31 @@ def _event_around(data: bytes, at: int) -> tuple[int, int]:
 def _data_of(event: bytes) -> bytes:
     lines = event.replace(b"\r\n", b"\n").split(b"\n")
     return b"\n".join(line[5:] for line in lines if line.startswith(b"data:"))
+
+
+class TappedStream:
+    """What the wires' pass-through streams have in common; each learns from the events in a way of its own."""
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+        self.usage = UNKNOWN
+        self.stop_reason: StopReason | None = None
+        self.error: UpstreamReportedError | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self._tap.ended
+
+    @property
+    def bytes_seen(self) -> int:
+        return self._tap.bytes_seen
+
+    @property
+    def output_estimate(self) -> int:
+        return self._tap.output_estimate()
+
+    def feed(self, piece: bytes) -> bytes:
+        return self._tap.feed(piece)
+
+    def finish(self) -> bytes:
+        return self._tap.finish()

@@ -1,8 +1,11 @@
-"""URLs of outgoing requests, taken apart once each."""
+"""Where outgoing requests go: their URLs, taken apart once each, and what says that a proxy is between."""
 
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy")
+"""How the environment says that a proxy leads out of this machine."""
 
 
 class Address(NamedTuple):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.edge.local.addresses import PROXY_VARIABLES
 from shared.edge.local.background import TaskBackground
 from shared.edge.local.clock import SystemClock
 from shared.edge.local.compatible import local_ai
@@ -13,8 +14,6 @@ from shared.edge.local.http import LocalHttp
 from shared.edge.local.proxied import ProxiedHttp
 from shared.edge.local.simulated import SimulatedAi
 from shared.edge.ports import Ai, Database, Json, Log, Platform
-
-PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,14 @@ import json
 import re
 from typing import cast
 
-from handlers.inference.conversation import Parsed, StopReason
+from handlers.inference.conversation import Parsed
 from handlers.inference.wires import Upstream
 from handlers.inference.wires.anthropic_messages.answer import read_usage, stop_reason
 from handlers.inference.wires.anthropic_messages.failure import reported
 from handlers.inference.wires.document import encode
-from handlers.inference.wires.errors import UpstreamReportedError
 from handlers.inference.wires.splice import replace
-from handlers.inference.wires.tap import Tap
-from handlers.inference.wires.usage import UNKNOWN, table
+from handlers.inference.wires.tap import Tap, TappedStream
+from handlers.inference.wires.usage import table
 from shared.edge.ports import Json
 
 _TELLING = (re.compile(rb'"usage"\s*:\s*\{'), re.compile(rb'"error"\s*[,}]'))
@@ -38,30 +37,9 @@ def prepare_document(parsed: Parsed, upstream: Upstream, max_output: int) -> dic
     return {**parsed.document, "model": upstream.model, "max_tokens": max_output}
 
 
-class _Passthrough:
+class _Passthrough(TappedStream):
     def __init__(self) -> None:
-        self._tap = Tap(_TELLING, self._look, _END, hold=False, envelope=_ENVELOPE)
-        self.usage = UNKNOWN
-        self.stop_reason: StopReason | None = None
-        self.error: UpstreamReportedError | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self._tap.ended
-
-    @property
-    def bytes_seen(self) -> int:
-        return self._tap.bytes_seen
-
-    @property
-    def output_estimate(self) -> int:
-        return self._tap.output_estimate()
-
-    def feed(self, piece: bytes) -> bytes:
-        return self._tap.feed(piece)
-
-    def finish(self) -> bytes:
-        return self._tap.finish()
+        super().__init__(Tap(_TELLING, self._look, _END, hold=False, envelope=_ENVELOPE))
 
     def _look(self, data: bytes) -> bool:
         try:

@@ -4,14 +4,14 @@ import json
 import re
 from typing import cast
 
-from handlers.inference.conversation import Parsed, StopReason
+from handlers.inference.conversation import Parsed
 from handlers.inference.wires import Upstream
 from handlers.inference.wires.document import encode
 from handlers.inference.wires.errors import UpstreamReportedError
 from handlers.inference.wires.openai_chat.answer import answer_usage, stop_reason
 from handlers.inference.wires.openai_chat.failure import reported
 from handlers.inference.wires.splice import replace
-from handlers.inference.wires.tap import Tap
+from handlers.inference.wires.tap import Tap, TappedStream
 from handlers.inference.wires.usage import UNKNOWN, merge, table
 from shared.edge.ports import Json
 
@@ -60,31 +60,10 @@ def _stream_options(parsed: Parsed, upstream: Upstream) -> dict[str, Json] | Non
     return {**table(parsed.document.get("stream_options")), "include_usage": True}
 
 
-class _Passthrough:
+class _Passthrough(TappedStream):
     def __init__(self, *, hide_usage: bool) -> None:
-        self._tap = Tap(_TELLING, self._look, _END, hold=hide_usage)
+        super().__init__(Tap(_TELLING, self._look, _END, hold=hide_usage))
         self._hide_usage = hide_usage
-        self.usage = UNKNOWN
-        self.stop_reason: StopReason | None = None
-        self.error: UpstreamReportedError | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self._tap.ended
-
-    @property
-    def bytes_seen(self) -> int:
-        return self._tap.bytes_seen
-
-    @property
-    def output_estimate(self) -> int:
-        return self._tap.output_estimate()
-
-    def feed(self, piece: bytes) -> bytes:
-        return self._tap.feed(piece)
-
-    def finish(self) -> bytes:
-        return self._tap.finish()
 
     def _look(self, data: bytes) -> bool:
         """Learn from one event; whether it is the one to hide."""
